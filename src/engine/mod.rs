@@ -1,0 +1,87 @@
+//! The template engines behind one trait: a chart and merged values in, rendered texts out.
+
+use std::sync::Arc;
+
+use crate::chart::Chart;
+use crate::error::{Diagnostic, Source};
+
+/// A chart whose templates are compiled; shared by all its releases, rendered in parallel.
+pub trait Engine: Send + Sync {
+    /// Expands the templates for one release.
+    ///
+    /// # Errors
+    /// Every template that could not be rendered, with its place and include chain.
+    fn render(&self, input: &RenderInput<'_>) -> Result<RenderOutput, Vec<Diagnostic>>;
+}
+
+/// What one release brings to a chart.
+pub struct RenderInput<'a> {
+    /// `.Release.Name`.
+    pub release_name: &'a str,
+    /// `.Release.Namespace`.
+    pub namespace: &'a str,
+    /// The environment's name; empty for `kcfg template`.
+    pub environment: &'a str,
+    /// Whether `.Release.IsUpgrade` (else `.Release.IsInstall`).
+    pub is_upgrade: bool,
+    /// The merged values with the chart tree that they enable.
+    pub prepared: &'a crate::values::Prepared,
+    /// What the cluster is taken to offer.
+    pub capabilities: &'a Capabilities,
+    /// Where random values, keys and the clock come from.
+    pub randomness: Randomness,
+}
+
+/// Where random values, keys and the clock come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Randomness {
+    /// The machine's, as helm does: `kcfg template`.
+    Real,
+    /// One of two fixed generators (0 or 1) that differ in every character, number, permutation and time field.
+    Fixed(usize),
+}
+
+/// What the cluster is taken to offer: `.Capabilities`.
+#[derive(Debug, Clone)]
+pub struct Capabilities {
+    /// `v1.33.0`.
+    pub kube_version: KubeVersion,
+    /// `apps/v1`, `apps/v1/Deployment`, …: Helm's default set and what was added.
+    pub api_versions: Vec<String>,
+}
+
+/// A Kubernetes version as `.Capabilities.KubeVersion` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeVersion {
+    /// `v1.33.0`, `v1.28.3-gke.1`.
+    pub version: String,
+    /// `1`.
+    pub major: String,
+    /// `33`.
+    pub minor: String,
+}
+
+/// What came out of one release's templates.
+#[derive(Debug, Default)]
+pub struct RenderOutput {
+    /// One entry per template that is not a partial, in Helm's order of names; NOTES.txt is not among them.
+    pub files: Vec<RenderedFile>,
+    /// Warnings, such as `lookup` without a cluster.
+    pub warnings: Vec<Diagnostic>,
+    /// Whether any template asked for randomness or the time.
+    pub used_randomness: bool,
+}
+
+/// The text that one template gave.
+#[derive(Debug, Clone)]
+pub struct RenderedFile {
+    /// Helm's path of the template, as `# Source:` shows it: `web/templates/deployment.yaml`.
+    pub path: String,
+    /// The template's own text, for diagnostics.
+    pub template: Arc<Source>,
+    /// The rendered text.
+    pub text: String,
+}
+
+/// The chart itself, if a caller needs it.
+pub type ChartRef = Arc<Chart>;

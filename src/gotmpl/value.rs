@@ -1,0 +1,252 @@
+//! The values that templates work on, with Go's kinds and Go's sharing: a map is a reference, so `set` on it is
+//! seen by everybody who holds it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A value of a running template. Lives on one thread; templates themselves are shared between threads.
+#[derive(Clone)]
+pub enum Value {
+    /// Go's untyped nil: a missing key, a YAML null, the literal `nil`.
+    Nil,
+    /// `bool`.
+    Bool(bool),
+    /// Any of Go's integer types that a template can meet.
+    Int(i64, IntKind),
+    /// `float64`: every number that came from YAML or JSON.
+    Float(f64),
+    /// `string` that is valid UTF-8: nearly all.
+    Str(Arc<str>),
+    /// `string` (or `[]byte`) of other bytes: a binary file, a decoded key.
+    Bytes(Arc<[u8]>),
+    /// A slice; the functions that change one make a new one.
+    List(List),
+    /// `map[string]interface {}` and its named kin, shared by reference.
+    Map(Map),
+    /// A Go struct or interface value with fields and methods: `.Capabilities`, `.Files`, a `time.Time`.
+    Object(Rc<dyn Object>),
+}
+
+/// Which of Go's integer types a number has; seen by `typeOf`, `printf "%T"` and nothing much else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum IntKind {
+    Int,
+    Int64,
+    Int32,
+    Uint64,
+    Uint8,
+}
+
+/// A slice with the name of its element type.
+#[derive(Clone)]
+pub struct List {
+    /// The elements.
+    pub items: Rc<Vec<Value>>,
+    /// The Go type of the elements, for `typeOf` and `%T`.
+    pub element: ElementType,
+}
+
+/// The element type of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ElementType {
+    Interface,
+    String,
+    Int,
+}
+
+/// A Go map with text keys, sorted as `range` and printing sort them.
+#[derive(Clone)]
+pub struct Map {
+    /// The entries; borrow for short, never across a call into a template.
+    pub entries: Rc<RefCell<BTreeMap<Arc<str>, Value>>>,
+    /// The Go type.
+    pub map_type: MapType,
+}
+
+/// The Go type of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapType {
+    /// `map[string]interface {}`.
+    Interface,
+    /// `chartutil.Values`: what Helm makes of `.Values` and of the root.
+    Values,
+    /// `map[string]string`.
+    Strings,
+}
+
+/// A Go value with fields and methods.
+pub trait Object {
+    /// The Go type's name, as `%T` prints it.
+    fn type_name(&self) -> &str;
+    /// A field; `None` where Go would say "can't evaluate field".
+    fn field(&self, name: &str) -> Option<Value>;
+    /// Whether `name` is a method (called with or without arguments) rather than a field.
+    fn has_method(&self, name: &str) -> bool;
+    /// Calls a method.
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value, String>;
+    /// What `{{ . }}` prints (`fmt.Stringer`, or Go's struct notation).
+    fn print(&self) -> String;
+    /// The same as plain data, for `toYaml`, `range`, `index` and friends; `None` where Go could not either.
+    fn as_data(&self) -> Option<Value> {
+        None
+    }
+    /// Go's `reflect.Kind` name: `struct`, `slice`, `map`, `ptr`.
+    fn kind(&self) -> &'static str {
+        "struct"
+    }
+    /// For functions that need the concrete type back (a `time.Time`, a certificate).
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+impl Value {
+    /// A `string`.
+    pub fn str(text: impl Into<Arc<str>>) -> Value {
+        Value::Str(text.into())
+    }
+
+    /// A `string` from bytes: [`Value::Str`] where they are UTF-8.
+    pub fn bytes(bytes: Vec<u8>) -> Value {
+        match String::from_utf8(bytes) {
+            Ok(text) => Value::str(text),
+            Err(error) => Value::Bytes(error.into_bytes().into()),
+        }
+    }
+
+    /// An `int`.
+    pub fn int(n: i64) -> Value {
+        Value::Int(n, IntKind::Int)
+    }
+
+    /// An `int64`, which sprig's arithmetic gives.
+    pub fn int64(n: i64) -> Value {
+        Value::Int(n, IntKind::Int64)
+    }
+
+    /// A `[]interface {}`.
+    pub fn list(items: Vec<Value>) -> Value {
+        Value::List(List { items: Rc::new(items), element: ElementType::Interface })
+    }
+
+    /// A `[]string`.
+    pub fn strings<S: Into<Arc<str>>>(items: impl IntoIterator<Item = S>) -> Value {
+        let items = items.into_iter().map(|s| Value::Str(s.into())).collect();
+        Value::List(List { items: Rc::new(items), element: ElementType::String })
+    }
+
+    /// A `map[string]interface {}`.
+    pub fn map(entries: BTreeMap<Arc<str>, Value>) -> Value {
+        Value::Map(Map { entries: Rc::new(RefCell::new(entries)), map_type: MapType::Interface })
+    }
+
+    /// Go's `reflect.Kind` name, as sprig's `kindOf` gives it: `invalid` for nil.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Nil => "invalid",
+            Value::Bool(_) => "bool",
+            Value::Int(_, kind) => kind.name(),
+            Value::Float(_) => "float64",
+            Value::Str(_) | Value::Bytes(_) => "string",
+            Value::List(_) => "slice",
+            Value::Map(_) => "map",
+            Value::Object(object) => object.kind(),
+        }
+    }
+
+    /// The Go type's name, as `%T` and sprig's `typeOf` print it.
+    pub fn type_name(&self) -> String {
+        match self {
+            Value::Nil => "<nil>".into(),
+            Value::List(list) => match list.element {
+                ElementType::Interface => "[]interface {}".into(),
+                ElementType::String => "[]string".into(),
+                ElementType::Int => "[]int".into(),
+            },
+            Value::Map(map) => match map.map_type {
+                MapType::Interface => "map[string]interface {}".into(),
+                MapType::Values => "chartutil.Values".into(),
+                MapType::Strings => "map[string]string".into(),
+            },
+            Value::Object(object) => object.type_name().into(),
+            other => other.kind().into(),
+        }
+    }
+
+    /// Go's truth (`text/template`'s `IsTrue`): nil, false, zero, and what is empty are false; a struct is true.
+    pub fn truth(&self) -> bool {
+        match self {
+            Value::Nil => false,
+            Value::Bool(b) => *b,
+            Value::Int(n, _) => *n != 0,
+            Value::Float(f) => *f != 0.0,
+            Value::Str(text) => !text.is_empty(),
+            Value::Bytes(bytes) => !bytes.is_empty(),
+            Value::List(list) => !list.items.is_empty(),
+            Value::Map(map) => !map.entries.borrow().is_empty(),
+            Value::Object(object) => match object.kind() {
+                "map" | "slice" => object.as_data().is_some_and(|data| data.truth()),
+                _ => true,
+            },
+        }
+    }
+}
+
+impl IntKind {
+    /// The Go type's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            IntKind::Int => "int",
+            IntKind::Int64 => "int64",
+            IntKind::Int32 => "int32",
+            IntKind::Uint64 => "uint64",
+            IntKind::Uint8 => "uint8",
+        }
+    }
+}
+
+impl Map {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<Value> {
+        self.entries.borrow().get(key).cloned()
+    }
+
+    /// Sets a key, for everybody who holds this map.
+    pub fn set(&self, key: impl Into<Arc<str>>, value: Value) {
+        self.entries.borrow_mut().insert(key.into(), value);
+    }
+
+    /// Whether both are the same map, not merely equal ones.
+    pub fn same(&self, other: &Map) -> bool {
+        Rc::ptr_eq(&self.entries, &other.entries)
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Nil => f.write_str("nil"),
+            Value::Bool(b) => write!(f, "{b}"),
+            Value::Int(n, kind) => write!(f, "{n}{}", kind.name()),
+            Value::Float(x) => write!(f, "{x}f"),
+            Value::Str(text) => write!(f, "{text:?}"),
+            Value::Bytes(bytes) => write!(f, "{bytes:?}"),
+            Value::List(list) => f.debug_list().entries(list.items.iter()).finish(),
+            Value::Map(map) => f.debug_map().entries(map.entries.borrow().iter()).finish(),
+            Value::Object(object) => write!(f, "{}{{…}}", object.type_name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_small() {
+        assert_eq!(std::mem::size_of::<Value>(), 24);
+    }
+}

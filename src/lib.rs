@@ -1,0 +1,8 @@
+//! kcfg: Kubernetes configuration in Git, rendered before it is reviewed.
+
+pub mod chart;
+pub mod engine;
+pub mod error;
+pub mod gotmpl;
+pub mod values;
+pub mod yaml;

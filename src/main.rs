@@ -1,0 +1,3 @@
+//! argv → [`kcfg`] → exit code.
+
+fn main() {}
