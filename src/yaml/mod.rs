@@ -1,5 +1,20 @@
 //! Text ⇄ [`Value`] with source spans: YAML exactly as Kubernetes and Helm read it, and canonical YAML out.
+//!
+//! In: [`Source`](crate::error::Source)s ([`decode`] makes them from bytes). Out: [`Document`]s of [`Node`]s.
+//! Comments are not kept.
 
+mod build;
+mod event;
+mod parse;
+mod read;
+mod scalar;
 mod value;
 
+pub use read::{
+    ALIAS_NODES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Document, DuplicateKeys, Limits, Numbers, ReadOptions,
+    decode, from_json, read, read_all, read_part,
+};
 pub use value::{Entry, Map, Node, Value};
+
+#[cfg(test)]
+mod tests;

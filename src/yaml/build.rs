@@ -1,0 +1,329 @@
+//! Events → [`Node`]: tags and types, keys, anchors and aliases, merge keys, duplicates.
+//!
+//! The rules are those of go-yaml v2 and of the conversion to JSON in sigs.k8s.io/yaml, which kubectl and Helm read with.
+//! There is no recursion here, so only [`Limits::depth_max`] bounds the nesting.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::event::{Event, Located};
+use super::read::{DuplicateKeys, Limits, Numbers, ReadOptions};
+use super::scalar::{self, Scalar, TAG_PREFIX};
+use super::value::{Entry, Map, Node, Value};
+use crate::error::{Diagnostic, Place, Source, Span};
+
+/// Builds one document.
+pub(super) struct Builder<'a> {
+    source: &'a Arc<Source>,
+    options: &'a ReadOptions,
+    warnings: Vec<Diagnostic>,
+    open: Vec<Frame<'a>>,
+    anchors: HashMap<usize, Anchor<'a>>,
+    alias_nodes: usize,
+    root: Option<Node>,
+}
+
+/// A collection that is not closed yet.
+struct Frame<'a> {
+    start: Span,
+    anchor: Option<usize>,
+    /// Nodes below, the aliases' included.
+    nodes: usize,
+    items: Items<'a>,
+}
+
+enum Items<'a> {
+    Sequence(Vec<Node>),
+    Mapping { map: Map, expect: Expect<'a>, merged: HashSet<Arc<str>> },
+}
+
+enum Expect<'a> {
+    Key,
+    Value(Cow<'a, str>, Span),
+    Merge(Span),
+}
+
+/// What an alias stands for.
+enum Anchor<'a> {
+    Open,
+    Done { node: Node, scalar: Option<Scalar<'a>>, nodes: usize },
+}
+
+/// A node that is complete, with what its parent must know of it.
+struct Complete<'a> {
+    node: Node,
+    /// The scalar before numbers became floats: what a key's text is made of.
+    scalar: Option<Scalar<'a>>,
+    /// A plain or tagged `<<`.
+    is_merge_key: bool,
+    is_alias: bool,
+    nodes: usize,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(source: &'a Arc<Source>, options: &'a ReadOptions) -> Builder<'a> {
+        Builder {
+            source,
+            options,
+            warnings: Vec::new(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            alias_nodes: 0,
+            root: None,
+        }
+    }
+
+    /// Takes the next event of the document, from after its start to before its end.
+    pub(super) fn event(&mut self, (event, span): Located<'a>) -> Result<(), Diagnostic> {
+        match event {
+            Event::Scalar { text, tag, plain, anchor } => self.scalar(text, tag.as_deref(), plain, anchor, span),
+            Event::SequenceStart { anchor } => self.begin(Items::Sequence(Vec::new()), anchor, span),
+            Event::MappingStart { anchor } => {
+                let items = Items::Mapping { map: Map::new(), expect: Expect::Key, merged: HashSet::new() };
+                self.begin(items, anchor, span)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Alias { anchor } => self.alias(anchor, span),
+            Event::DocumentStart { .. } | Event::DocumentEnd | Event::StreamEnd => Ok(()),
+        }
+    }
+
+    /// The document's root, if there was any event, and the warnings.
+    pub(super) fn finish(self) -> (Option<Node>, Vec<Diagnostic>) {
+        (self.root, self.warnings)
+    }
+
+    fn begin(&mut self, items: Items<'a>, anchor: Option<usize>, start: Span) -> Result<(), Diagnostic> {
+        let Limits { depth_max, .. } = self.options.limits;
+        if self.open.len() >= depth_max {
+            return Err(Diagnostic::error(format!("the document is nested more than {depth_max} levels deep"))
+                .at(self.source, start)
+                .help("no Kubernetes object is nested that deep; look for an indentation that grows by mistake"));
+        }
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, Anchor::Open);
+        }
+        self.open.push(Frame { start, anchor, nodes: 1, items });
+        Ok(())
+    }
+
+    fn end(&mut self, end: Span) -> Result<(), Diagnostic> {
+        let Some(frame) = self.open.pop() else {
+            return Ok(());
+        };
+        let span = Span { start: frame.start.start, end: end.end.max(frame.start.end) };
+        let value = match frame.items {
+            Items::Sequence(items) => Value::Seq(items),
+            Items::Mapping { map, .. } => Value::Map(map),
+        };
+        let node = Node { value, span };
+        if let Some(anchor) = frame.anchor {
+            self.anchors.insert(anchor, Anchor::Done { node: node.clone(), scalar: None, nodes: frame.nodes });
+        }
+        self.complete(Complete { node, scalar: None, is_merge_key: false, is_alias: false, nodes: frame.nodes })
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
+        let (node, scalar, nodes) = match self.anchors.get(&anchor) {
+            Some(Anchor::Done { node, scalar, nodes }) => (node, scalar, *nodes),
+            Some(Anchor::Open) => {
+                return Err(Diagnostic::error("this alias stands inside the value that it names, so it has no end")
+                    .at(self.source, span)
+                    .help("give the alias an anchor outside of its own value"));
+            }
+            None => return Err(Diagnostic::error("this alias has no anchor before it").at(self.source, span)),
+        };
+        self.alias_nodes += nodes;
+        let Limits { alias_nodes_max, .. } = self.options.limits;
+        if self.alias_nodes > alias_nodes_max {
+            return Err(Diagnostic::error(format!(
+                "the aliases of this document stand for more than {alias_nodes_max} values"
+            ))
+            .at(self.source, span)
+            .help("write out what the anchors hold only where it is needed; aliases of aliases multiply"));
+        }
+        let node = Node { value: node.value.clone(), span };
+        let scalar = scalar.clone();
+        self.complete(Complete { node, scalar, is_merge_key: false, is_alias: true, nodes })
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'a, str>,
+        tag: Option<&str>,
+        plain: bool,
+        anchor: Option<usize>,
+        span: Span,
+    ) -> Result<(), Diagnostic> {
+        let is_merge_key = text == "<<" && (plain || tag.is_some_and(|t| t.strip_prefix(TAG_PREFIX) == Some("merge")));
+        let scalar = match tag {
+            None if plain => scalar::resolve(text),
+            None => Scalar::Str(text),
+            Some(tag) => scalar::resolve_tagged(tag, text).map_err(|what| {
+                Diagnostic::error(what).at(self.source, span).help("remove the tag, or mend the value")
+            })?,
+        };
+        let is_key = matches!(self.open.last(), Some(Frame { items: Items::Mapping { expect: Expect::Key, .. }, .. }));
+        let mut complete =
+            Complete { node: Node { value: Value::Null, span }, scalar: None, is_merge_key, is_alias: false, nodes: 1 };
+        if !is_key || anchor.is_some() {
+            complete.node.value = self.value(&scalar, span)?;
+        }
+        if let Some(anchor) = anchor {
+            let done = Anchor::Done { node: complete.node.clone(), scalar: Some(scalar.clone()), nodes: 1 };
+            self.anchors.insert(anchor, done);
+        }
+        complete.scalar = Some(scalar);
+        self.complete(complete)
+    }
+
+    fn value(&self, scalar: &Scalar<'a>, span: Span) -> Result<Value, Diagnostic> {
+        let floats = self.options.numbers == Numbers::Float64;
+        Ok(match scalar {
+            Scalar::Null => Value::Null,
+            Scalar::Bool(b) => Value::Bool(*b),
+            Scalar::Int(n) if floats => Value::Float(*n as f64),
+            Scalar::UInt(n) if floats => Value::Float(*n as f64),
+            Scalar::Int(n) => Value::Int(*n),
+            Scalar::UInt(n) => Value::UInt(*n),
+            Scalar::Float(n) if n.is_finite() => Value::Float(*n),
+            Scalar::Float(_) => {
+                return Err(Diagnostic::error(
+                    "infinity and not-a-number cannot be said in JSON, so Kubernetes has no such values",
+                )
+                .at(self.source, span)
+                .help("put it in quotes if it is meant as text"));
+            }
+            Scalar::Str(text) => Value::Str(Arc::from(&**text)),
+        })
+    }
+
+    /// Hands a node to the collection it stands in.
+    fn complete(&mut self, done: Complete<'a>) -> Result<(), Diagnostic> {
+        let Some(frame) = self.open.last_mut() else {
+            self.root = Some(done.node);
+            return Ok(());
+        };
+        frame.nodes += done.nodes;
+        match &mut frame.items {
+            Items::Sequence(items) => {
+                items.push(done.node);
+                Ok(())
+            }
+            Items::Mapping { map, expect, merged } => {
+                let span = done.node.span;
+                match std::mem::replace(expect, Expect::Key) {
+                    Expect::Key if done.is_merge_key => {
+                        *expect = Expect::Merge(span);
+                        Ok(())
+                    }
+                    Expect::Key => {
+                        *expect = Expect::Value(key(self.source, done)?, span);
+                        Ok(())
+                    }
+                    Expect::Value(key, key_span) => {
+                        let entry = Entry { key_span, node: done.node };
+                        let Some(found) = map.get_mut(&*key) else {
+                            map.insert(Arc::from(key), entry);
+                            return Ok(());
+                        };
+                        let first = found.key_span;
+                        *found = entry;
+                        if merged.take(&*key).is_some() {
+                            return Ok(());
+                        }
+                        let finding = duplicate(self.source, &key, key_span, first, self.options.duplicate_keys);
+                        if self.options.duplicate_keys == DuplicateKeys::Error {
+                            return Err(finding);
+                        }
+                        self.warnings.push(finding);
+                        Ok(())
+                    }
+                    Expect::Merge(at) => merge(self.source, map, merged, done, at, &mut self.warnings),
+                }
+            }
+        }
+    }
+}
+
+fn key<'a>(source: &Arc<Source>, done: Complete<'a>) -> Result<Cow<'a, str>, Diagnostic> {
+    let span = done.node.span;
+    let refuse = |what: &str| {
+        let braces = source.text.get(span.start as usize..).is_some_and(|t| t.starts_with("{{"))
+            || source.text.get(..span.start as usize).is_some_and(|t| t.ends_with('{'));
+        let help = if braces {
+            "`{{` outside of quotes begins a mapping inside a mapping; put the text in quotes, or was a template expected to be rendered here?"
+        } else {
+            "a key is a text, a number or a boolean; put it in quotes if it is meant as text"
+        };
+        Diagnostic::error(format!("{what} cannot be a key")).at(source, span).help(help)
+    };
+    match done.scalar {
+        Some(scalar) => scalar::key_text(scalar).map_err(refuse),
+        None => Err(refuse(done.node.value.kind_name())),
+    }
+}
+
+fn duplicate(source: &Arc<Source>, key: &str, second: Span, first: Span, rule: DuplicateKeys) -> Diagnostic {
+    let place = Some(Place { source: source.clone(), span: first });
+    match rule {
+        DuplicateKeys::Error => Diagnostic::error(format!("the key `{key}` stands twice in this mapping"))
+            .at(source, second)
+            .note("the first one is here", place)
+            .help("remove one of them"),
+        DuplicateKeys::LastWins => {
+            Diagnostic::warning(format!("the key `{key}` stands twice in this mapping; the last one counts"))
+                .at(source, second)
+                .note("this one is ignored", place)
+                .help("remove one of them")
+        }
+    }
+}
+
+fn merge<'a>(
+    source: &Arc<Source>,
+    map: &mut Map,
+    merged: &mut HashSet<Arc<str>>,
+    done: Complete<'a>,
+    at: Span,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<(), Diagnostic> {
+    let span = done.node.span;
+    let maps: Vec<Map> = match done.node.value {
+        Value::Map(one) => vec![one],
+        Value::Seq(items) if !done.is_alias => {
+            // The earlier ones count more, so they come last.
+            let maps: Option<Vec<Map>> =
+                items.into_iter().rev().map(|n| if let Value::Map(m) = n.value { Some(m) } else { None }).collect();
+            maps.ok_or_else(|| refuse_merge(source, span))?
+        }
+        _ => return Err(refuse_merge(source, span)),
+    };
+    for (key, entry) in maps.into_iter().flatten() {
+        match map.get_mut(&key) {
+            Some(found) if !merged.contains(&key) => {
+                warnings.push(
+                    Diagnostic::warning(format!(
+                        "the merge key replaces `{key}`, which this mapping has given already"
+                    ))
+                    .at(source, at)
+                    .note("this value is lost", Some(Place { source: source.clone(), span: found.key_span }))
+                    .help("go-yaml, and so Helm and kubectl, read it that way; put `<<` first in the mapping"),
+                );
+                *found = entry;
+            }
+            _ => {
+                map.insert(key.clone(), entry);
+            }
+        }
+        merged.insert(key);
+    }
+    Ok(())
+}
+
+fn refuse_merge(source: &Arc<Source>, span: Span) -> Diagnostic {
+    Diagnostic::error("a merge key `<<` wants a mapping, or a list of mappings")
+        .at(source, span)
+        .help("give it an alias of a mapping: `<<: *name`")
+}

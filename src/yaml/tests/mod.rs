@@ -1,0 +1,3 @@
+//! Tests of the reader and of the emitters against recorded answers of go-yaml.
+
+mod read;
