@@ -4,5 +4,6 @@ pub mod chart;
 pub mod engine;
 pub mod error;
 pub mod gotmpl;
+pub mod manifest;
 pub mod values;
 pub mod yaml;
