@@ -40,6 +40,12 @@ pub struct Function {
     pub examples: &'static [(&'static str, &'static str)],
 }
 
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// What functions may need from outside; everything else is pure.
 pub trait Host {
     /// Random bytes and the clock; each use is recorded, so that a render knows whether its output may vary.

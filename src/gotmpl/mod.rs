@@ -1,7 +1,29 @@
 //! Go's text/template with sprig's functions. Knows nothing of Helm or of the rest of kcfg.
+//!
+//! Comes in: texts, which [`parse`] turns into trees that all threads share; a [`TemplateSet`] of them; a value.
+//! Goes out: the rendered text, or an [`Error`] with its place, the chain of calls, and the map entry to blame.
+//! Absent: reading files, and how errors look.
 
+mod ast;
+mod builtins;
+mod error;
+mod eval;
+mod exec;
+mod fallback;
 mod func;
+mod lex;
+mod literal;
+mod parse;
+mod set;
+#[cfg(test)]
+mod tests;
 mod value;
 
+pub use ast::{Body, Parsed, Span, TPL_NAME, Text};
+pub use builtins::Builtin;
+pub use error::{Culprit, Error, Frame, FrameKind, ParseError, Site};
+pub use exec::{DEPTH_MAX, Executor, INCLUDE_RECURSION_MAX, NO_VALUE, OUTPUT_BYTES_MAX, ROUNDS_MAX, STACK_BYTES};
 pub use func::{Function, Generator, Host, Param};
+pub use parse::{Functions, NESTING_MAX, parse};
+pub use set::TemplateSet;
 pub use value::{ElementType, IntKind, List, Map, MapType, Object, Value};

@@ -225,6 +225,12 @@ impl Map {
     }
 }
 
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.entries.borrow().iter()).finish()
+    }
+}
+
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -235,7 +241,7 @@ impl fmt::Debug for Value {
             Value::Str(text) => write!(f, "{text:?}"),
             Value::Bytes(bytes) => write!(f, "{bytes:?}"),
             Value::List(list) => f.debug_list().entries(list.items.iter()).finish(),
-            Value::Map(map) => f.debug_map().entries(map.entries.borrow().iter()).finish(),
+            Value::Map(map) => map.fmt(f),
             Value::Object(object) => write!(f, "{}{{…}}", object.type_name()),
         }
     }

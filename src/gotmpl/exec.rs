@@ -1,0 +1,396 @@
+//! Running a template: actions, scopes, ranges, and the calls from template to template (text/template/exec.go,
+//! and Helm's `include` and `tpl`). Evaluating what stands in an action is in `eval.rs`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ast::{Body, Branch, Call, Command, Node, Parsed, Span, TPL_NAME, Text, Variable};
+use super::error::{Culprit, Error, Frame, FrameKind, Site};
+use super::fallback as fmt;
+use super::func::{Generator, Host};
+use super::parse::{Functions, parse};
+use super::set::{Scope, TemplateSet};
+use super::value::{IntKind, Value};
+
+/// How often one template may stand in the chain of running `include`s: Helm's limit.
+pub const INCLUDE_RECURSION_MAX: u32 = 1000;
+/// How deep lists, pipelines and calls may nest while they run. A level takes up to 6 KiB of stack in a debug build.
+pub const DEPTH_MAX: u32 = 40_000;
+/// The stack that [`DEPTH_MAX`] levels need; a thread that renders must have as much.
+pub const STACK_BYTES: usize = 512 << 20;
+/// How many rounds all `range` actions of one render may take together.
+pub const ROUNDS_MAX: u64 = 10_000_000;
+/// How much text one template may put out, with all that it includes.
+pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
+
+/// What Go prints for nil; Helm removes it from its output.
+pub const NO_VALUE: &str = "<no value>";
+
+/// A value as the executor sees it: `None` is Go's invalid `reflect.Value`, of which any field is nil again;
+/// `Some(Value::Nil)` is a nil inside a map or list, of which a field is an error.
+pub(super) type Operand = Option<Value>;
+
+pub(super) type Result<T, E = Box<Error>> = std::result::Result<T, E>;
+
+/// Runs the templates of one render, one after the other. Needs a stack of [`STACK_BYTES`].
+pub struct Executor<'a> {
+    pub(super) functions: &'a Functions,
+    pub(super) generator: &'a mut dyn Generator,
+    pub(super) scope: Scope,
+    /// The template that runs.
+    pub(super) body: Arc<Body>,
+    /// The variables of all templates that run; those of the innermost one begin at `base`.
+    pub(super) variables: Vec<(Variable, Operand)>,
+    pub(super) base: usize,
+    pub(super) depth: u32,
+    out: String,
+    rounds: u64,
+    /// How often a template stands in the chain of includes.
+    included: HashMap<Arc<str>, u32>,
+    /// The texts that `tpl` was given, parsed.
+    texts: HashMap<Arc<str>, Arc<Parsed>>,
+}
+
+/// What a node did to the loop around it.
+#[derive(PartialEq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+impl<'a> Executor<'a> {
+    /// An executor for a set of templates.
+    pub fn new(set: Arc<TemplateSet>, functions: &'a Functions, generator: &'a mut dyn Generator) -> Executor<'a> {
+        let text = Arc::new(Text { name: "".into(), text: "".into() });
+        let body = Arc::new(Body { name: "".into(), text, is_empty: true, nodes: Vec::new() });
+        Executor {
+            functions,
+            generator,
+            scope: Scope::new(set),
+            body,
+            variables: Vec::new(),
+            base: 0,
+            depth: 0,
+            out: String::new(),
+            rounds: 0,
+            included: HashMap::new(),
+            texts: HashMap::new(),
+        }
+    }
+
+    /// Runs a template. Its text may hold [`NO_VALUE`].
+    ///
+    /// # Errors
+    /// The first action that failed.
+    pub fn execute(&mut self, name: &str, dot: Value) -> Result<String> {
+        let Some(body) = self.scope.get(name).cloned() else {
+            let site = Site { text: self.body.text.clone(), span: Span::new(0, 0) };
+            let message = format!("no template {name:?}");
+            return Err(Box::new(Error { message, function: None, site, frames: Vec::new(), culprit: None }));
+        };
+        let result = self.run(&body, dot);
+        if result.is_err() {
+            // The next template starts afresh.
+            self.variables.clear();
+            self.base = 0;
+            self.depth = 0;
+            self.included.clear();
+        }
+        result
+    }
+
+    /// Runs a template into a text of its own.
+    fn run(&mut self, body: &Arc<Body>, dot: Value) -> Result<String> {
+        let dot = if matches!(dot, Value::Nil) { None } else { Some(dot) };
+        let out = std::mem::take(&mut self.out);
+        let result = self.enter(body, &dot);
+        let text = std::mem::replace(&mut self.out, out);
+        result.map(|()| text)
+    }
+
+    /// Runs a template into the current text, with no variable but `$`.
+    fn enter(&mut self, body: &Arc<Body>, dot: &Operand) -> Result<()> {
+        let caller = std::mem::replace(&mut self.body, body.clone());
+        let base = std::mem::replace(&mut self.base, self.variables.len());
+        self.variables.push((Variable::ROOT, dot.clone()));
+        let result = self.walk(dot, &body.nodes);
+        self.variables.truncate(self.base);
+        self.base = base;
+        self.body = caller;
+        result.map(|_| ())
+    }
+
+    /// Counts a level of nesting; the caller counts it off again.
+    pub(super) fn descend(&mut self, span: Span) -> Result<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.error(span, format!("exceeded maximum template depth ({DEPTH_MAX})")));
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, dot: &Operand, nodes: &[Node]) -> Result<Flow> {
+        for node in nodes {
+            match node {
+                Node::Text(span) => self.out.push_str(span.of(&self.body.text.text)),
+                Node::Action(pipe) => {
+                    let value = self.pipeline(dot, pipe)?;
+                    if pipe.declared.is_empty() {
+                        self.print(value, pipe.span)?;
+                    }
+                }
+                Node::If(branch) | Node::With(branch) => {
+                    let mark = self.variables.len();
+                    let flow = self.if_or_with(dot, branch, matches!(node, Node::With(_)))?;
+                    self.variables.truncate(mark);
+                    if flow != Flow::Next {
+                        return Ok(flow);
+                    }
+                }
+                Node::Range(branch) => {
+                    let mark = self.variables.len();
+                    let flow = self.range(dot, branch)?;
+                    self.variables.truncate(mark);
+                    if flow != Flow::Next {
+                        return Ok(flow);
+                    }
+                }
+                Node::Template(call) => self.template(dot, call)?,
+                Node::Break => return Ok(Flow::Break),
+                Node::Continue => return Ok(Flow::Continue),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn print(&mut self, value: Operand, span: Span) -> Result<()> {
+        match value {
+            None => self.out.push_str(NO_VALUE),
+            Some(Value::Str(text)) => self.out.push_str(&text),
+            Some(value) => fmt::write_value(&mut self.out, &value),
+        }
+        self.check_output(span)
+    }
+
+    fn check_output(&self, span: Span) -> Result<()> {
+        if self.out.len() > OUTPUT_BYTES_MAX {
+            return Err(self.error(span, format!("the output is larger than {OUTPUT_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
+    fn if_or_with(&mut self, dot: &Operand, branch: &Branch, is_with: bool) -> Result<Flow> {
+        let value = self.pipeline(dot, &branch.pipe)?;
+        self.descend(branch.pipe.span)?;
+        let flow = if value.as_ref().is_some_and(Value::truth) {
+            self.walk(if is_with { &value } else { dot }, &branch.then)?
+        } else {
+            self.walk(dot, &branch.otherwise)?
+        };
+        self.depth -= 1;
+        Ok(flow)
+    }
+
+    fn range(&mut self, dot: &Operand, branch: &Branch) -> Result<Flow> {
+        let value = self.pipeline(dot, &branch.pipe)?;
+        let data = match &value {
+            Some(Value::Object(object)) if matches!(object.kind(), "map" | "slice") => object.as_data(),
+            _ => value,
+        };
+        self.descend(branch.pipe.span)?;
+        let ran = match &data {
+            None => false,
+            Some(Value::List(list)) => {
+                let items = list.items.clone();
+                for (i, item) in items.iter().enumerate() {
+                    let index = Value::int(i64::try_from(i).unwrap_or(i64::MAX));
+                    if self.round(branch, Some(index), item.clone())? == Flow::Break {
+                        break;
+                    }
+                }
+                !items.is_empty()
+            }
+            Some(Value::Map(map)) => {
+                // Go sorts the entries before the first round, so that a round may change the map.
+                let entries: Vec<_> = map.entries.borrow().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+                let ran = !entries.is_empty();
+                for (key, item) in entries {
+                    if self.round(branch, Some(Value::Str(key)), item)? == Flow::Break {
+                        break;
+                    }
+                }
+                ran
+            }
+            Some(Value::Int(count, kind)) => {
+                if branch.pipe.declared.len() > 1 {
+                    let message = format!("can't use {count} to iterate over more than one variable");
+                    return Err(self.error(branch.pipe.span, message));
+                }
+                self.range_integer(branch, *count, *kind)?
+            }
+            Some(other) => {
+                let mut shown = String::new();
+                fmt::write_value(&mut shown, other);
+                let mut error = self.error(branch.pipe.span, format!("range can't iterate over {shown}"));
+                error.culprit = self.culprit_of_pipe(dot, &branch.pipe);
+                return Err(error);
+            }
+        };
+        if !ran {
+            let flow = self.walk(dot, &branch.otherwise)?;
+            self.depth -= 1;
+            return Ok(flow);
+        }
+        self.depth -= 1;
+        Ok(Flow::Next)
+    }
+
+    fn range_integer(&mut self, branch: &Branch, count: i64, kind: IntKind) -> Result<bool> {
+        for i in 0..count {
+            if self.round(branch, None, Value::Int(i, kind))? == Flow::Break {
+                break;
+            }
+        }
+        Ok(count > 0)
+    }
+
+    fn round(&mut self, branch: &Branch, index: Operand, item: Value) -> Result<Flow> {
+        self.rounds += 1;
+        if self.rounds > ROUNDS_MAX {
+            return Err(self.error(branch.pipe.span, format!("more than {ROUNDS_MAX} rounds of range in one render")));
+        }
+        let pipe = &branch.pipe;
+        let item = Some(item);
+        let values = match pipe.declared.len() {
+            0 => [None, None],
+            1 => [Some(item.clone()), None],
+            _ => [Some(index), Some(item.clone())],
+        };
+        let mark = self.variables.len();
+        let declared = pipe.declared.len();
+        for (i, (name, value)) in pipe.declared.iter().zip(values.into_iter().flatten()).enumerate() {
+            if pipe.is_assignment {
+                self.assign(*name, value, pipe.span)?;
+            } else {
+                self.variables[mark - declared + i].1 = value;
+            }
+        }
+        let flow = self.walk(&item, &branch.then)?;
+        self.variables.truncate(mark);
+        Ok(flow)
+    }
+
+    fn template(&mut self, dot: &Operand, call: &Call) -> Result<()> {
+        let Some(body) = self.scope.get(&call.name).cloned() else {
+            return Err(self.error(call.span, format!("template {:?} not defined", &*call.name)));
+        };
+        let dot = match &call.pipe {
+            Some(pipe) => self.pipeline(dot, pipe)?,
+            None => None,
+        };
+        self.descend(call.span)?;
+        let result = self.enter(&body, &dot);
+        self.depth -= 1;
+        result.map_err(|error| self.frame(error, FrameKind::Template(call.name.clone()), call.span))?;
+        self.check_output(call.span)
+    }
+
+    /// `include`: the text of a template.
+    pub(super) fn include(&mut self, name: &Arc<str>, dot: Value, command: &Command) -> Result<Value> {
+        let fail = |executor: &mut Self, message: String| {
+            let mut error = executor.error(command.span, message);
+            error.function = Some("include");
+            Err(error)
+        };
+        let Some(body) = self.scope.get(name).cloned() else {
+            return fail(self, format!("no template {:?} associated with template {TPL_NAME:?}", &**name));
+        };
+        let count = self.included.entry(name.clone()).or_insert(0);
+        if *count > INCLUDE_RECURSION_MAX {
+            let message = format!("rendering template has a nested reference name: {name}: unable to execute template");
+            return fail(self, message);
+        }
+        *count += 1;
+        self.descend(command.span)?;
+        let text =
+            self.run(&body, dot).map_err(|error| self.frame(error, FrameKind::Include(name.clone()), command.span))?;
+        self.depth -= 1;
+        if let Some(count) = self.included.get_mut(name) {
+            *count -= 1;
+        }
+        Ok(Value::str(text))
+    }
+
+    /// `tpl`: a text as a template, which sees all that its caller sees.
+    pub(super) fn tpl(&mut self, text: &Arc<str>, dot: Value, command: &Command) -> Result<Value> {
+        if !text.contains("{{") {
+            return Ok(if text.contains(NO_VALUE) {
+                Value::str(text.replace(NO_VALUE, ""))
+            } else {
+                Value::Str(text.clone())
+            });
+        }
+        let parsed = match self.texts.get(text) {
+            Some(parsed) => parsed.clone(),
+            None => {
+                let named = Arc::new(Text { name: TPL_NAME.into(), text: text.clone() });
+                let parsed = parse(&named, self.functions).map_err(|error| {
+                    let message = format!("cannot parse template: {}", error.message);
+                    let site = error.site.clone();
+                    let error = Error { message, function: None, site, frames: Vec::new(), culprit: None };
+                    self.frame(Box::new(error), FrameKind::Tpl, command.span)
+                })?;
+                let parsed = Arc::new(parsed);
+                self.texts.insert(text.clone(), parsed.clone());
+                parsed
+            }
+        };
+        self.descend(command.span)?;
+        let scope = self.scope.with(&parsed);
+        let outer = std::mem::replace(&mut self.scope, scope);
+        let result = self.run(&parsed.main, dot);
+        self.scope = outer;
+        let text = result.map_err(|error| self.frame(error, FrameKind::Tpl, command.span))?;
+        self.depth -= 1;
+        Ok(Value::str(if text.contains(NO_VALUE) { text.replace(NO_VALUE, "") } else { text }))
+    }
+
+    pub(super) fn variable(&self, name: Variable) -> Option<&Operand> {
+        self.variables[self.base..].iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn assign(&mut self, name: Variable, value: Operand, span: Span) -> Result<()> {
+        let base = self.base;
+        match self.variables[base..].iter_mut().rev().find(|(known, _)| *known == name) {
+            Some((_, slot)) => *slot = value,
+            None => {
+                let shown = span.of(&self.body.text.text).split([' ', ',', '=', ':']).next().unwrap_or_default();
+                return Err(self.error(span, format!("undefined variable: {shown}")));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Box<Error> {
+        let site = Site { text: self.body.text.clone(), span };
+        Box::new(Error { message: message.into(), function: None, site, frames: Vec::new(), culprit: None })
+    }
+
+    pub(super) fn error_about(&self, span: Span, message: String, culprit: Option<Culprit>) -> Box<Error> {
+        let mut error = self.error(span, message);
+        error.culprit = culprit;
+        error
+    }
+
+    fn frame(&self, mut error: Box<Error>, kind: FrameKind, span: Span) -> Box<Error> {
+        error.frames.push(Frame { kind, site: Site { text: self.body.text.clone(), span } });
+        error
+    }
+}
+
+impl Host for Executor<'_> {
+    fn generator(&mut self) -> &mut dyn Generator {
+        self.generator
+    }
+}
