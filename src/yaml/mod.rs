@@ -5,14 +5,18 @@
 
 mod build;
 mod event;
+pub mod go;
+mod json;
+mod number;
 mod parse;
 mod read;
 mod scalar;
 mod value;
 
+pub use json::from_json;
 pub use read::{
     ALIAS_NODES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Document, DuplicateKeys, Limits, Numbers, ReadOptions,
-    decode, from_json, read, read_all, read_part,
+    decode, read, read_all, read_part,
 };
 pub use value::{Entry, Map, Node, Value};
 

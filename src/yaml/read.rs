@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize as _;
-
 use super::build::Builder;
 use super::event::Event;
 use super::parse::Parser;
@@ -134,29 +132,6 @@ pub fn read_all(source: &Arc<Source>, options: &ReadOptions) -> Result<Vec<Docum
         documents.push(document);
     }
     Ok(documents)
-}
-
-/// Reads JSON, which is YAML: integers are exact.
-///
-/// # Errors
-/// The first place where the text is no JSON. `name` is what the diagnostic calls the text.
-pub fn from_json(name: &str, text: &str) -> Result<Node, Diagnostic> {
-    let source = Source::new(name, text);
-    let mut check = serde_json::Deserializer::from_str(text);
-    let checked = serde::de::IgnoredAny::deserialize(&mut check).and_then(|_| check.end());
-    if let Err(error) = checked {
-        let offset = source
-            .text
-            .split_inclusive('\n')
-            .take(error.line().saturating_sub(1))
-            .map(str::len)
-            .sum::<usize>()
-            .saturating_add(error.column().saturating_sub(1));
-        let what = error.to_string();
-        let what = what.split(" at line ").next().unwrap_or_default();
-        return Err(Diagnostic::error(format!("this is no JSON: {what}")).at(&source, Span::new(offset, offset)));
-    }
-    read(&source, &ReadOptions::default()).map(|document| document.node)
 }
 
 fn read_next<'a>(

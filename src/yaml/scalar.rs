@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::number::go_shortest_32;
+
 /// A scalar's meaning, before it becomes JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar<'a> {
@@ -285,13 +287,9 @@ fn float_key(n: f64) -> String {
     if narrow.is_infinite() {
         return if narrow > 0.0 { ".inf".into() } else { "-.inf".into() };
     }
-    let scientific = format!("{narrow:e}");
-    let (digits, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
-    let exponent: i32 = exponent.parse().expect("`{:e}` writes a number as its exponent");
-    if (-4..6).contains(&exponent) {
-        return format!("{narrow}");
-    }
-    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    let mut text = String::new();
+    go_shortest_32(narrow, &mut text);
+    text
 }
 
 /// The bytes of a base64 text, read as UTF-8; what is none becomes U+FFFD byte by byte, as in Go's JSON.

@@ -1,0 +1,28 @@
+use std::fmt::Write as _;
+
+use crate::yaml::go::{Style, to_string};
+use crate::yaml::{self, Numbers};
+
+#[test]
+fn values_are_written_as_helm_writes_them() {
+    let mut wrong = String::new();
+    let mut count = 0;
+    let mut differ = 0;
+    for line in include_str!("../../../fixtures/yaml/emit.jsonl").split('\n').filter(|l| l.starts_with('[')) {
+        let case = yaml::from_json("emit.jsonl", line, Numbers::Exact).expect("a line of the fixture is JSON");
+        let case = case.as_seq().expect("a list");
+        let value = &case[0].value;
+        count += 1;
+        for (style, expected) in [(Style::ToYaml, case[1].as_str()), (Style::Pretty, case[2].as_str())] {
+            let got = to_string(value, style).ok();
+            if got.as_deref() != expected {
+                differ += 1;
+                if differ < 30 {
+                    let _ = writeln!(wrong, "{style:?} {value:?}\n  expected {expected:?}\n  got      {got:?}");
+                }
+            }
+        }
+    }
+    assert!(count > 500, "the fixture has only {count} cases");
+    assert!(wrong.is_empty(), "{differ} of {count} differ:\n{wrong}");
+}
