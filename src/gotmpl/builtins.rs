@@ -1,7 +1,7 @@
 //! Go's built-in template functions (text/template/funcs.go): truth, comparison, indexing, escaping, printing.
 //! `and` and `or` are evaluated by the executor, since they evaluate no more arguments than they need.
 
-use super::fallback as fmt;
+use super::fmt;
 use super::func::Param;
 use super::value::{IntKind, List, MapType, Value};
 
@@ -93,11 +93,11 @@ impl Builtin {
             Println => Ok(Value::str(fmt::sprintln(args))),
             Printf => {
                 let format = match &args[0] {
-                    Value::Bytes(bytes) => String::from_utf8_lossy(bytes),
-                    Value::Str(text) => text.as_ref().into(),
-                    _ => "".into(),
+                    Value::Bytes(bytes) => bytes,
+                    Value::Str(text) => text.as_bytes(),
+                    _ => &[],
                 };
-                Ok(Value::str(fmt::sprintf(&format, &args[1..])))
+                Ok(Value::bytes(fmt::sprintf_bytes(format, &args[1..])))
             }
             Eq => equal(&args[0], &args[1..]).map(Value::Bool),
             Ne => equal(&args[0], &args[1..]).map(|equal| Value::Bool(!equal)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ast::{Body, Branch, Call, Command, Node, Parsed, Span, TPL_NAME, Text, Variable};
 use super::error::{Culprit, Error, Frame, FrameKind, Site};
-use super::fallback as fmt;
+use super::fmt;
 use super::func::{Generator, Host};
 use super::parse::{Functions, parse};
 use super::set::{Scope, TemplateSet};

@@ -9,12 +9,13 @@ mod builtins;
 mod error;
 mod eval;
 mod exec;
-mod fallback;
+pub mod fmt;
 mod func;
 mod lex;
 mod literal;
 mod parse;
 mod set;
+pub mod strconv;
 #[cfg(test)]
 mod tests;
 mod value;
