@@ -1,0 +1,47 @@
+# `just` lists the recipes; .ci/run calls the same ones.
+
+_list:
+    @just --list --unsorted
+
+# Everything that .ci/run checks and that needs no other program than cargo, before a commit.
+check: fmt clippy example test
+
+# Formatting, without changing anything.
+fmt:
+    cargo fmt --check
+
+# Lints of all targets; a warning fails.
+clippy:
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Licences, sources and bans of the dependencies (deny.toml). Advisories are left out here: `just advisories`.
+deny:
+    cargo deny --locked check bans licenses sources
+
+# Known vulnerabilities of the dependencies; asks the advisory database on the network.
+advisories:
+    cargo deny --locked check advisories
+
+# This repository's own example: is what is committed under rendered/ what its sources give?
+example:
+    cargo run --quiet --locked -- check
+
+# The documentation, private items too; a broken link fails.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --document-private-items
+
+# All tests; Helm parity is tested against the recordings under fixtures/helm, so no helm is needed.
+test *ARGS:
+    cargo test --locked {{ARGS}}
+
+# Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run).
+oracle *CASES:
+    tests/oracle/record.sh {{CASES}}
+
+# Speed: a generated repository, and one small chart as a whole process.
+bench *ARGS:
+    cargo run --quiet --locked --profile release --example bench -- {{ARGS}}
+
+# Speed on any repository, against the real `helm template` once per release.
+bench-repo PATH:
+    cargo run --quiet --locked --release --example bench -- --repo {{PATH}}
