@@ -5,5 +5,6 @@ pub mod engine;
 pub mod error;
 pub mod gotmpl;
 pub mod manifest;
+pub mod semver;
 pub mod values;
 pub mod yaml;

@@ -1,0 +1,89 @@
+//! Where a merged value was set: the way back through layers, charts above, globals, aliases and import-values.
+
+use super::coalesce::GLOBAL;
+use super::{Prepared, PreparedChart};
+use crate::error::{Place, Source};
+use crate::yaml::{Node, Value};
+use std::sync::Arc;
+
+/// How many import-values in a row are followed.
+const IMPORTS_MAX: usize = 16;
+
+impl Prepared {
+    /// Where the value at a path of the top chart's merged values was set: in the highest layer that has it, or in
+    /// the values.yaml of the chart or subchart it belongs to. An element of a list is named by its index. None for
+    /// what no text holds: the empty values of a subchart, a `global` that nobody wrote.
+    pub fn origin(&self, path: &[&str]) -> Option<Place> {
+        let merged_is_null = lookup(&self.values, path).is_none_or(Node::is_null);
+        let fits = |node: &Node| merged_is_null || !node.is_null();
+        // A global may come from any chart above, the highest one first.
+        if let Some(global) = self.global_at(path) {
+            for above in 0..global {
+                let candidate: Vec<&str> = path[..above].iter().chain(&path[global..]).copied().collect();
+                if let Some(place) = self.plain_origin(&candidate, &fits) {
+                    return Some(place);
+                }
+            }
+        }
+        self.plain_origin(path, &fits)
+    }
+
+    /// Where in a path `global` stands for the globals of a subchart.
+    fn global_at(&self, path: &[&str]) -> Option<usize> {
+        let mut chart = &self.chart;
+        for (at, key) in path.iter().enumerate() {
+            if *key == GLOBAL {
+                return Some(at);
+            }
+            chart = chart.dependencies.iter().find(|dependency| dependency.name == *key)?;
+        }
+        None
+    }
+
+    fn plain_origin(&self, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
+        let in_layers = self.layers.iter().rev().find_map(|layer| place(&layer.source, &layer.root, path, fits));
+        in_layers.or_else(|| in_charts(&self.chart, path, fits, 0))
+    }
+}
+
+fn in_charts(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool, imports: usize) -> Option<Place> {
+    let own = place(&chart.chart.values_source, &chart.chart.values, path, fits);
+    own.or_else(|| in_imports(chart, path, fits, imports)).or_else(|| {
+        let (name, below) = path.split_first()?;
+        let dependency = chart.dependencies.iter().find(|dependency| dependency.name == *name)?;
+        in_charts(dependency, below, fits, imports)
+    })
+}
+
+fn in_imports(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool, imports: usize) -> Option<Place> {
+    if imports == IMPORTS_MAX {
+        return None;
+    }
+    chart.requirements.iter().find_map(|requirement| {
+        requirement.import_values.iter().find_map(|pair| {
+            let (child, parent) = (pair.get("child")?.as_str()?, pair.get("parent")?.as_str()?);
+            let rest = match parent {
+                "." => path,
+                parent => parent.split('.').try_fold(path, |path, key| path.strip_prefix(&[key][..]))?,
+            };
+            let path: Vec<&str> = std::iter::once(requirement.name.as_str())
+                .chain(child.split('.'))
+                .chain(rest.iter().copied())
+                .collect();
+            in_charts(chart, &path, fits, imports + 1)
+        })
+    })
+}
+
+fn place(source: &Arc<Source>, root: &Node, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
+    let node = lookup(root, path).filter(|node| fits(node))?;
+    (node.span.is_some() && !source.text.is_empty()).then(|| Place { source: source.clone(), span: node.span })
+}
+
+fn lookup<'n>(root: &'n Node, path: &[&str]) -> Option<&'n Node> {
+    path.iter().try_fold(root, |node, key| match &node.value {
+        Value::Map(map) => map.get(*key).map(|entry| &entry.node),
+        Value::Seq(items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
