@@ -4,6 +4,7 @@
 //! Comments are not kept.
 
 mod build;
+mod canonical;
 mod event;
 pub mod go;
 mod json;
@@ -13,6 +14,7 @@ mod read;
 mod scalar;
 mod value;
 
+pub use canonical::{canonical, canonical_object};
 pub use json::from_json;
 pub use read::{
     ALIAS_NODES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Document, DuplicateKeys, Limits, Numbers, ReadOptions,

@@ -10,6 +10,7 @@ mod scalar;
 
 use super::number::{go_json, go_shortest};
 use super::value::{Node, Value};
+pub(super) use analyse::is_base_60;
 use analyse::{Analysis, json_text};
 
 /// Whose text it is.

@@ -1,4 +1,5 @@
 //! Tests of the reader and of the emitters against recorded answers of go-yaml.
 
+mod canonical;
 mod go;
 mod read;
