@@ -5,6 +5,7 @@ pub mod engine;
 pub mod error;
 pub mod gotmpl;
 pub mod manifest;
+pub mod rendered;
 pub mod semver;
 pub mod values;
 pub mod yaml;

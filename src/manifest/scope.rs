@@ -49,6 +49,10 @@ const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
     ("storagemigration.k8s.io", &["StorageVersionMigration"]),
 ];
 
+/// The groups of Kubernetes itself that have namespaced kinds only.
+const NAMESPACED_ONLY: &[&str] =
+    &["apps", "autoscaling", "batch", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io"];
+
 /// The scopes of kinds that are not built in, by (group, kind).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scopes {
@@ -86,16 +90,15 @@ impl Scopes {
         if let Some((_, kinds)) = CLUSTER_SCOPED.iter().find(|(known, _)| *known == group) {
             return if kinds.contains(&kind) { Scope::Cluster } else { Scope::Namespaced };
         }
-        if self.custom.is_empty() {
+        if self.custom.is_empty() || NAMESPACED_ONLY.contains(&group) {
             return Scope::Namespaced;
         }
         self.custom.get(&(group.to_owned(), kind.to_owned())).copied().unwrap_or(Scope::Namespaced)
     }
 
-    /// The cluster-scoped custom kinds as lines `group/Kind`: all that can change what a release renders to.
-    pub fn fingerprint(&self) -> String {
-        let cluster = self.custom.iter().filter(|(_, scope)| **scope == Scope::Cluster);
-        cluster.map(|((group, kind), _)| format!("{group}/{kind}\n")).collect()
+    /// Whether the table of built-in kinds decides about a group, so that no definition can.
+    pub fn is_built_in(group: &str) -> bool {
+        CLUSTER_SCOPED.iter().any(|(known, _)| *known == group) || NAMESPACED_ONLY.contains(&group)
     }
 }
 
@@ -135,7 +138,6 @@ mod tests {
         assert_eq!(scopes.of("example.com/v1", "Fleet"), Scope::Namespaced);
         scopes.learn(&Node::new(crd));
         assert_eq!(scopes.of("example.com/v1alpha1", "Fleet"), Scope::Cluster);
-        assert_eq!(scopes.fingerprint(), "example.com/Fleet\n");
         // A definition cannot change what Kubernetes itself has.
         scopes.insert("", "ConfigMap", Scope::Cluster);
         assert_eq!(scopes.of("v1", "ConfigMap"), Scope::Namespaced);

@@ -1,0 +1,199 @@
+//! A release's folder as it stands on disk: what is ours, what is a stranger's, what does not match its sum.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::Diagnostic;
+use crate::manifest::Scopes;
+use crate::yaml::{self, ReadOptions};
+
+use super::sum::{Sum, hex_sha256};
+use super::{FIRST_LINE, SUM_FILE, TEMPORARY, Tree};
+
+/// The largest rendered file that is read; etcd takes objects of at most 1.5 MiB, so a larger one is no object.
+pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// rendered/<env>/<release>/ as it is.
+#[derive(Debug)]
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Where it is, as shown to the user.
+    pub shown: String,
+    /// The sum, where there is one that can be read.
+    pub sum: Option<Sum>,
+    /// Why the sum counts as absent, where there is one that cannot be read.
+    pub sum_problem: Option<String>,
+    /// sha256 of every regular file but the sum, sorted by name.
+    pub hashes: Vec<(String, String)>,
+    /// The names of files that are not ours, and of folders and links, sorted.
+    pub strangers: Vec<String>,
+}
+
+/// One way in which a folder differs from what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no folder, or no sum in it.
+    NotRendered,
+    /// The sum cannot be read; the reason.
+    BadSum(String),
+    /// A file that should be there is not.
+    Missing(String),
+    /// A file that should not be there is; whether it is ours.
+    Extra(String, bool),
+    /// A file has other bytes than it should have.
+    Altered(String),
+    /// The sum's own comment lines (chart, inputs, …) are not what a fresh render writes.
+    Stale,
+}
+
+impl Folder {
+    /// Reads a release's folder; `None` if there is none.
+    ///
+    /// # Errors
+    /// Where the path is no folder (a link is not followed), or a file cannot be read.
+    pub fn read(path: &Path, shown: &str) -> Result<Option<Folder>, Diagnostic> {
+        let io = |name: &str, what: &str, error: &std::io::Error| {
+            Diagnostic::error(format!("cannot {what}: {error}")).at_file(name)
+        };
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(shown, "look at this folder", &error)),
+            Ok(meta) if !meta.is_dir() => {
+                let what = if meta.is_symlink() { "a symbolic link" } else { "a file" };
+                return Err(Diagnostic::error(format!("this is {what}, but a release's folder belongs here"))
+                    .at_file(shown)
+                    .help("move it away and render again; kcfg follows no links in the rendered tree"));
+            }
+            Ok(_) => {}
+        }
+        let mut folder = Folder {
+            path: path.to_owned(),
+            shown: shown.to_owned(),
+            sum: None,
+            sum_problem: None,
+            hashes: Vec::new(),
+            strangers: Vec::new(),
+        };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(|error| io(shown, "list this folder", &error))? {
+            let entry = entry.map_err(|error| io(shown, "list this folder", &error))?;
+            let is_file = entry.file_type().map_err(|error| io(shown, "look into this folder", &error))?.is_file();
+            match entry.file_name().into_string() {
+                Ok(name) if is_file => names.push(name),
+                Ok(name) => folder.strangers.push(name),
+                Err(name) => folder.strangers.push(name.to_string_lossy().into_owned()),
+            }
+        }
+        names.sort();
+        if let Ok(index) = names.binary_search_by(|name| name.as_str().cmp(SUM_FILE)) {
+            names.remove(index);
+            let file = format!("{shown}/{SUM_FILE}");
+            let bytes = read_file(&path.join(SUM_FILE), &file)?;
+            match std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned()).and_then(Sum::parse) {
+                Ok(sum) => folder.sum = Some(sum),
+                Err(problem) => folder.sum_problem = Some(problem),
+            }
+        }
+        for name in names {
+            let bytes = read_file(&path.join(&name), &format!("{shown}/{name}"))?;
+            let listed = folder.sum.as_ref().is_some_and(|sum| sum.file(&name).is_some());
+            if !listed && !ours(&bytes) {
+                folder.strangers.push(name.clone());
+            }
+            folder.hashes.push((name, hex_sha256(&bytes)));
+        }
+        folder.strangers.sort();
+        Ok(Some(folder))
+    }
+
+    /// Whether anything in the folder was written by kcfg.
+    pub fn has_ours(&self) -> bool {
+        self.sum.is_some() || self.sum_problem.is_some() || self.hashes.iter().any(|(name, _)| !self.is_stranger(name))
+    }
+
+    /// The scopes that the folder's CustomResourceDefinitions give. Files that cannot be read teach nothing; whoever
+    /// verifies the folder says so.
+    pub fn scopes(&self) -> Scopes {
+        let mut scopes = Scopes::default();
+        for file in self.sum.iter().flat_map(|sum| &sum.files) {
+            if file.id.starts_with("apiextensions.k8s.io/CustomResourceDefinition/")
+                && let Ok(bytes) = fs::read(self.path.join(&file.name))
+                && let Ok(source) = yaml::decode(&bytes, &file.name)
+                && let Ok(document) = yaml::read(&source, &ReadOptions::default())
+            {
+                scopes.learn(&document.node);
+            }
+        }
+        scopes
+    }
+
+    fn is_stranger(&self, name: &str) -> bool {
+        self.strangers.binary_search_by(|stranger| stranger.as_str().cmp(name)).is_ok()
+    }
+
+    /// The files against the folder's own sum.
+    pub fn verify(&self) -> Vec<Problem> {
+        match (&self.sum, &self.sum_problem) {
+            (Some(sum), _) => self.compare(sum),
+            (None, Some(problem)) => vec![Problem::BadSum(problem.clone())],
+            (None, None) => vec![Problem::NotRendered],
+        }
+    }
+
+    /// The files and the sum against a fresh render.
+    pub fn differences(&self, tree: &Tree) -> Vec<Problem> {
+        let mut problems = match (&self.sum, &self.sum_problem) {
+            (None, Some(problem)) => vec![Problem::BadSum(problem.clone())],
+            (None, None) => vec![Problem::NotRendered],
+            (Some(_), _) => Vec::new(),
+        };
+        problems.extend(self.compare(&tree.sum));
+        if problems.is_empty() && self.sum.as_ref() != Some(&tree.sum) {
+            problems.push(Problem::Stale);
+        }
+        problems
+    }
+
+    fn compare(&self, sum: &Sum) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for file in &sum.files {
+            match self.hashes.binary_search_by(|(name, _)| name.as_str().cmp(&file.name)) {
+                Err(_) => problems.push(Problem::Missing(file.name.clone())),
+                Ok(index) if self.hashes[index].1 != file.hash => problems.push(Problem::Altered(file.name.clone())),
+                Ok(_) => {}
+            }
+        }
+        for (name, _) in &self.hashes {
+            if sum.file(name).is_none() {
+                problems.push(Problem::Extra(name.clone(), !self.is_stranger(name)));
+            }
+        }
+        for name in &self.strangers {
+            let is_file = self.hashes.binary_search_by(|(file, _)| file.cmp(name)).is_ok();
+            if !is_file && !name.starts_with(TEMPORARY) {
+                problems.push(Problem::Extra(name.clone(), false));
+            }
+        }
+        problems
+    }
+}
+
+/// Whether a file's first line says that kcfg wrote it.
+pub fn ours(bytes: &[u8]) -> bool {
+    bytes.starts_with(FIRST_LINE.as_bytes())
+}
+
+fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Diagnostic> {
+    let fail = |error: std::io::Error| Diagnostic::error(format!("cannot read this file: {error}")).at_file(shown);
+    let file = fs::File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Diagnostic::error(format!("this file is larger than {FILE_BYTES_MAX} bytes (FILE_BYTES_MAX)"))
+            .at_file(shown)
+            .help("no Kubernetes object is that large; move the file away and render again"));
+    }
+    Ok(bytes)
+}

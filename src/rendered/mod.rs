@@ -1,0 +1,23 @@
+//! The rendered tree: rendered/<env>/<release>/, one canonical file per object and one `kcfg.sum`. Objects come in as
+//! data ([`Tree`]), are compared with what is there ([`Folder`]) and written whole or not at all ([`write`]).
+
+mod folder;
+mod names;
+mod sum;
+mod tree;
+mod write;
+
+pub use folder::{Folder, Problem, ours};
+pub use names::file_names;
+pub use sum::{Sum, SumFile, environment_digest, hex_sha256};
+pub use tree::{Header, Tree, TreeFile};
+pub use write::{Outcome, lock, remove, remove_leftovers, write};
+
+/// The name of a release's checksum file.
+pub const SUM_FILE: &str = "kcfg.sum";
+
+/// What the first line of every rendered file begins with; it marks a file as ours.
+pub const FIRST_LINE: &str = "# rendered by kcfg from ";
+
+/// What temporary folders of a write begin with; a leftover of a killed run is removed by the next.
+pub(crate) const TEMPORARY: &str = ".kcfg-";
