@@ -1,9 +1,14 @@
 //! The template engines behind one trait: a chart and merged values in, rendered texts out.
 
+pub mod capabilities;
+mod helm;
+
 use std::sync::Arc;
 
 use crate::chart::Chart;
 use crate::error::{Diagnostic, Source};
+
+pub use helm::HelmEngine;
 
 /// A chart whose templates are compiled; shared by all its releases, rendered in parallel.
 pub trait Engine: Send + Sync {
@@ -64,7 +69,7 @@ pub struct KubeVersion {
 /// What came out of one release's templates.
 #[derive(Debug, Default)]
 pub struct RenderOutput {
-    /// One entry per template that is not a partial, in Helm's order of names; NOTES.txt is not among them.
+    /// One entry per template that is not a partial, sorted by path (bytewise); NOTES.txt is not among them.
     pub files: Vec<RenderedFile>,
     /// Warnings, such as `lookup` without a cluster.
     pub warnings: Vec<Diagnostic>,

@@ -5,7 +5,7 @@ use super::ast::{Callee, Command, Expr, ExprKind, Number, Pipe, Segment};
 use super::builtins::Builtin;
 use super::error::{Culprit, Error};
 use super::exec::{Executor, Operand, Result};
-use super::func::{Function, Param};
+use super::func::Param;
 use super::value::{ElementType, IntKind, MapType, Value};
 
 /// The value that a pipeline hands to its next command, and the command it came from.
@@ -211,7 +211,11 @@ impl Executor<'_> {
             Callee::Row(row) => {
                 self.check_count(callee, command, args, &piped, row.params.len(), row.variadic)?;
                 let values = self.typed_args(dot, row.params, row.variadic, args, piped)?;
-                self.call_row(row, &values)
+                let result = (row.call)(self, &values);
+                if let Some(message) = self.warning.take() {
+                    self.place_warning(message, command.span);
+                }
+                result
             }
             Callee::Include | Callee::Tpl => {
                 const PARAMS: &[Param] = &[Param::Str, Param::Any];
@@ -239,10 +243,6 @@ impl Executor<'_> {
                 Err(error)
             }
         }
-    }
-
-    fn call_row(&mut self, row: &'static Function, values: &[Value]) -> Result<Value, String> {
-        (row.call)(self, values)
     }
 
     fn check_count(

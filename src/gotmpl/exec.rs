@@ -49,6 +49,9 @@ pub struct Executor<'a> {
     included: HashMap<Arc<str>, u32>,
     /// The texts that `tpl` was given, parsed.
     texts: HashMap<Arc<str>, Arc<Parsed>>,
+    /// What the function that runs warned of.
+    pub(super) warning: Option<&'static str>,
+    warnings: Vec<(&'static str, Site)>,
 }
 
 /// What a node did to the loop around it.
@@ -76,6 +79,8 @@ impl<'a> Executor<'a> {
             rounds: 0,
             included: HashMap::new(),
             texts: HashMap::new(),
+            warning: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -98,6 +103,18 @@ impl<'a> Executor<'a> {
             self.included.clear();
         }
         result
+    }
+
+    /// What functions warned of, each warning once, with the first place that gave it.
+    pub fn take_warnings(&mut self) -> Vec<(&'static str, Site)> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Gives a warning its place.
+    pub(super) fn place_warning(&mut self, message: &'static str, span: Span) {
+        if !self.warnings.iter().any(|(known, _)| *known == message) {
+            self.warnings.push((message, Site { text: self.body.text.clone(), span }));
+        }
     }
 
     /// Runs a template into a text of its own.
@@ -168,6 +185,11 @@ impl<'a> Executor<'a> {
         match value {
             None => self.out.push_str(NO_VALUE),
             Some(Value::Str(text)) => self.out.push_str(&text),
+            // Only what is printed itself is asked for its `String` method; inside of others Go prints the struct.
+            Some(Value::Object(object)) if object.has_method("String") => match object.call("String", &[]) {
+                Ok(text) => fmt::write_value(&mut self.out, &text),
+                Err(message) => return Err(self.error(span, message)),
+            },
             Some(value) => fmt::write_value(&mut self.out, &value),
         }
         self.check_output(span)
@@ -392,5 +414,9 @@ impl<'a> Executor<'a> {
 impl Host for Executor<'_> {
     fn generator(&mut self) -> &mut dyn Generator {
         self.generator
+    }
+
+    fn warn(&mut self, message: &'static str) {
+        self.warning = Some(message);
     }
 }

@@ -50,6 +50,10 @@ impl std::fmt::Debug for Function {
 pub trait Host {
     /// Random bytes and the clock; each use is recorded, so that a render knows whether its output may vary.
     fn generator(&mut self) -> &mut dyn Generator;
+    /// Says something that refuses nothing about the call that runs.
+    fn warn(&mut self, message: &'static str) {
+        let _ = message;
+    }
 }
 
 /// The source of everything that differs from run to run: a real one for `kcfg template`, fixed ones for `kcfg render`.

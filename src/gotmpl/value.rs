@@ -85,6 +85,10 @@ pub trait Object {
     fn type_name(&self) -> &str;
     /// A field; `None` where Go would say "can't evaluate field".
     fn field(&self, name: &str) -> Option<Value>;
+    /// The names of the fields, for suggestions.
+    fn field_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
     /// Whether `name` is a method (called with or without arguments) rather than a field.
     fn has_method(&self, name: &str) -> bool;
     /// Calls a method.

@@ -1,0 +1,305 @@
+//! Helm's engine: charts whose templates are Go's, with Helm's objects, functions and order of execution
+//! (helm's pkg/engine/engine.go).
+//!
+//! In: a chart, compiled once; for each release its merged values. Out: the rendered texts. Absent: splitting them
+//! into objects, hooks, and everything that Helm does with a cluster.
+
+mod convert;
+mod files;
+mod funcs;
+mod glob;
+mod objects;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use self::convert::{as_values, empty_values, from_node};
+use self::report::Context;
+use super::{Engine, RenderInput, RenderOutput, RenderedFile};
+use crate::chart::Chart;
+use crate::error::{Diagnostic, Source};
+use crate::gotmpl::{self, Executor, Functions, Generator, Map, NO_VALUE, Parsed, TemplateSet, Text, Value};
+use crate::values::PreparedChart;
+
+/// Helm's functions over sprig's over Go's.
+static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions::new(&[funcs::FUNCTIONS]));
+
+/// A Helm chart whose templates, and those of all its subcharts, are parsed.
+pub struct HelmEngine {
+    /// By the address of the chart, which `_root` keeps alive.
+    charts: HashMap<usize, Vec<Template>>,
+    _root: Arc<Chart>,
+}
+
+/// A file below templates/ that Helm would parse.
+struct Template {
+    /// The path below its chart's folder.
+    path: String,
+    source: Arc<Source>,
+    /// Partials are there for others to include.
+    is_partial: bool,
+    parsed: Result<Parsed, Box<Diagnostic>>,
+}
+
+/// A template in the tree of one release.
+struct Unit<'a> {
+    /// Helm's name of it: `web/charts/db/templates/service.yaml`.
+    path: Arc<str>,
+    /// `.Template.BasePath`.
+    base_path: Arc<str>,
+    /// The chart it belongs to, counted as [`Units::add`] meets them.
+    chart: usize,
+    template: &'a Template,
+}
+
+impl HelmEngine {
+    /// Parses all templates of a chart and its subcharts.
+    ///
+    /// # Errors
+    /// Every template of the chart itself that cannot be parsed. One of a subchart is an error only for the releases
+    /// that enable the subchart.
+    pub fn compile(chart: &Arc<Chart>) -> Result<HelmEngine, Vec<Diagnostic>> {
+        let mut charts = HashMap::new();
+        compile_tree(chart, &mut charts);
+        let errors: Vec<Diagnostic> = charts[&address(chart)].iter().filter_map(Template::error).collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(HelmEngine { charts, _root: chart.clone() })
+    }
+}
+
+impl Engine for HelmEngine {
+    fn render(&self, input: &RenderInput<'_>) -> Result<RenderOutput, Vec<Diagnostic>> {
+        let mut units = Units { engine: self, units: Vec::new(), chart_count: 0 };
+        units.add(&input.prepared.chart)?;
+        let units = units.sorted();
+        let errors: Vec<Diagnostic> = units.iter().filter_map(|unit| unit.template.error()).collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut set = TemplateSet::default();
+        for unit in &units {
+            if let Ok(parsed) = &unit.template.parsed {
+                set.add(&unit.path, parsed);
+            }
+        }
+        // Templates call each other as deep as Helm lets them, which is more than a thread's usual stack can hold.
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(gotmpl::STACK_BYTES);
+            let handle = thread.spawn_scoped(scope, || run(input, &units, Arc::new(set))).map_err(|error| {
+                vec![Diagnostic::error(format!("no thread with {} bytes of stack: {error}", gotmpl::STACK_BYTES))]
+            })?;
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Template {
+    fn error(&self) -> Option<Diagnostic> {
+        self.parsed.as_ref().err().map(|error| (**error).clone())
+    }
+}
+
+fn address(chart: &Arc<Chart>) -> usize {
+    Arc::as_ptr(chart).addr()
+}
+
+fn compile_tree(chart: &Arc<Chart>, charts: &mut HashMap<usize, Vec<Template>>) {
+    charts.entry(address(chart)).or_insert_with(|| compile_chart(chart));
+    for dependency in &chart.dependencies {
+        compile_tree(dependency, charts);
+    }
+}
+
+fn compile_chart(chart: &Chart) -> Vec<Template> {
+    let is_library = chart.metadata.chart_type.eq_ignore_ascii_case("library");
+    let files = chart.templates.iter().filter_map(|file| {
+        let is_partial = file.path.rsplit('/').next().unwrap_or_default().starts_with('_');
+        if is_library && !is_partial {
+            return None;
+        }
+        let source = file.source.clone();
+        let text = Arc::new(Text { name: file.path.as_str().into(), text: source.text.clone() });
+        let parsed = gotmpl::parse(&text, &FUNCTIONS)
+            .map_err(|error| Box::new(report::parse_diagnostic(&error, &source, &FUNCTIONS)));
+        Some(Template { path: file.path.clone(), source, is_partial, parsed })
+    });
+    files.collect()
+}
+
+/// Finds the templates of the charts that a release enables.
+struct Units<'a> {
+    engine: &'a HelmEngine,
+    units: Vec<Unit<'a>>,
+    chart_count: usize,
+}
+
+impl<'a> Units<'a> {
+    fn add(&mut self, prepared: &PreparedChart) -> Result<(), Vec<Diagnostic>> {
+        let chart = self.chart_count;
+        self.chart_count += 1;
+        for dependency in &prepared.dependencies {
+            self.add(dependency)?;
+        }
+        let Some(templates) = self.engine.charts.get(&address(&prepared.chart)) else {
+            let message = format!("the chart {} was not compiled with the chart that it is part of", prepared.name);
+            return Err(vec![Diagnostic::error(message)]);
+        };
+        let base_path: Arc<str> = format!("{}/templates", prepared.full_path).into();
+        for template in templates {
+            let path = format!("{}/{}", prepared.full_path, template.path).into();
+            self.units.push(Unit { path, base_path: base_path.clone(), chart, template });
+        }
+        Ok(())
+    }
+
+    /// In Helm's order of execution: the deepest first, then from the end of the alphabet. Of several with the same
+    /// path the last one counts.
+    fn sorted(mut self) -> Vec<Unit<'a>> {
+        let depth = |path: &str| path.bytes().filter(|b| *b == b'/').count();
+        self.units.reverse();
+        self.units.sort_by(|a, b| depth(&b.path).cmp(&depth(&a.path)).then_with(|| b.path.cmp(&a.path)));
+        self.units.dedup_by(|later, first| later.path == first.path);
+        self.units
+    }
+}
+
+/// Renders on a thread of its own: the values of templates belong to one thread.
+fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Result<RenderOutput, Vec<Diagnostic>> {
+    let values = match from_node(&input.prepared.values) {
+        Value::Map(map) => as_values(&map),
+        _ => empty_values(),
+    };
+    let shared = Shared { release: objects::release(input), capabilities: objects::capabilities(input.capabilities) };
+    let mut scopes = Vec::new();
+    shared.add_scopes(&input.prepared.chart, None, &values, &mut scopes);
+
+    let generator: &mut dyn Generator = &mut NoGenerator;
+    let context =
+        Context { sources: units.iter().map(|unit| &unit.template.source).collect(), prepared: input.prepared, values };
+    let mut output = RenderOutput::default();
+    let mut errors: Vec<Diagnostic> = Vec::new();
+    let mut executor = Executor::new(set, &FUNCTIONS, generator);
+    for unit in units.iter().filter(|unit| !unit.template.is_partial) {
+        let scope = &scopes[unit.chart];
+        scope.set("Template", template_object(unit));
+        match executor.execute(&unit.path, Value::Map(scope.clone())) {
+            Ok(text) => {
+                if unit.path.ends_with(NOTES_SUFFIX) {
+                    continue;
+                }
+                let text = if text.contains(NO_VALUE) { text.replace(NO_VALUE, "") } else { text };
+                let template = unit.template.source.clone();
+                output.files.push(RenderedFile { path: (*unit.path).to_owned(), template, text });
+            }
+            Err(error) => {
+                let diagnostic = context.diagnostic(&error, scope);
+                // One mistake in a partial is one finding, however many templates include it.
+                if !errors.iter().any(|known| same_finding(known, &diagnostic)) {
+                    errors.push(diagnostic);
+                }
+            }
+        }
+    }
+    for (message, site) in executor.take_warnings() {
+        let place = context.place(&site);
+        output.warnings.push(Diagnostic::warning(message).at(&place.source, place.span));
+    }
+    drop(executor);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    output.used_randomness = generator.used();
+    output.files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(output)
+}
+
+/// Files that end like this are text for a person: Helm runs them and prints them elsewhere.
+const NOTES_SUFFIX: &str = "NOTES.txt";
+
+fn same_finding(a: &Diagnostic, b: &Diagnostic) -> bool {
+    let place = |diagnostic: &Diagnostic| diagnostic.place.as_ref().map(ToString::to_string);
+    a.message == b.message && place(a) == place(b)
+}
+
+/// `.Template`.
+fn template_object(unit: &Unit<'_>) -> Value {
+    let object = empty_values();
+    object.set("Name", Value::Str(unit.path.clone()));
+    object.set("BasePath", Value::Str(unit.base_path.clone()));
+    Value::Map(object)
+}
+
+/// What all charts of a tree see.
+struct Shared {
+    release: Value,
+    capabilities: Value,
+}
+
+impl Shared {
+    /// Makes what `.` is in the templates of a chart and its subcharts, in the order of [`Units::add`].
+    fn add_scopes(
+        &self,
+        prepared: &PreparedChart,
+        parent: Option<&Map>,
+        root_values: &Map,
+        scopes: &mut Vec<Map>,
+    ) -> Value {
+        let scope = empty_values();
+        let subcharts = Value::map(Default::default());
+        let values = match parent {
+            None => root_values.clone(),
+            Some(parent) => table(parent, &prepared.name).unwrap_or_else(empty_values),
+        };
+        scope.set("Chart", objects::chart(prepared, parent.is_none()));
+        scope.set("Files", files::Files::value(&prepared.chart.files));
+        scope.set("Release", self.release.clone());
+        scope.set("Capabilities", self.capabilities.clone());
+        scope.set("Values", Value::Map(values));
+        scope.set("Subcharts", subcharts.clone());
+        scopes.push(scope.clone());
+        for dependency in &prepared.dependencies {
+            let child = self.add_scopes(dependency, Some(&scope), root_values, scopes);
+            if let Value::Map(subcharts) = &subcharts {
+                subcharts.set(dependency.name.as_str(), child);
+            }
+        }
+        Value::Map(Map { map_type: gotmpl::MapType::Interface, ..scope })
+    }
+}
+
+/// The part of a chart's values that belongs to a subchart: the same map, not a copy. A name with dots is a path,
+/// as in Helm.
+fn table(scope: &Map, name: &str) -> Option<Map> {
+    let mut current = match scope.get("Values")? {
+        Value::Map(map) => map,
+        _ => return None,
+    };
+    for part in name.split('.') {
+        current = match current.get(part)? {
+            Value::Map(map) => map,
+            _ => return None,
+        };
+    }
+    Some(as_values(&current))
+}
+
+/// Serves until sprig's functions are here: nothing asks it for anything.
+struct NoGenerator;
+
+impl Generator for NoGenerator {
+    fn fill(&mut self, _: &mut [u8]) {}
+    fn now_ns(&mut self) -> i128 {
+        0
+    }
+    fn used(&self) -> bool {
+        false
+    }
+    fn fixed_keys(&self) -> Option<usize> {
+        None
+    }
+}

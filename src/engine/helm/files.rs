@@ -1,0 +1,109 @@
+//! `.Files`: the files of a chart that are no templates.
+
+use std::any::Any;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+
+use super::funcs::to_yaml;
+use super::glob::Glob;
+use crate::chart::ChartFile;
+use crate::gotmpl::{Object, Value, fmt};
+
+/// A Go map from path to bytes, with methods.
+pub(super) struct Files {
+    /// By path.
+    files: Vec<(Arc<str>, Arc<[u8]>)>,
+}
+
+impl Files {
+    /// The `.Files` of a chart.
+    pub(super) fn value(files: &[ChartFile]) -> Value {
+        let mut files: Vec<_> = files.iter().map(|file| (file.path.as_str().into(), file.bytes.clone())).collect();
+        files.sort_by(|a: &(Arc<str>, _), b| a.0.cmp(&b.0));
+        Value::Object(Rc::new(Files { files }))
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let found = self.files.binary_search_by(|(known, _)| (**known).cmp(path));
+        found.map_or_else(|_| Value::str(""), |i| Value::bytes(self.files[i].1.to_vec()))
+    }
+
+    /// The files by the last part of their path; of several the last one, as in Go's sorted maps it need not be.
+    fn by_base_name(&self, value: impl Fn(&[u8]) -> Value) -> Value {
+        let entries = self.files.iter().map(|(path, bytes)| {
+            let base = path.rsplit('/').next().unwrap_or(path);
+            (base.into(), value(bytes))
+        });
+        to_yaml(&Value::map(entries.collect()))
+    }
+
+    fn lines(&self, path: &str) -> Value {
+        let text = match self.get(path) {
+            Value::Str(text) => text,
+            Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into(),
+            _ => return Value::strings(Vec::<&str>::new()),
+        };
+        if text.is_empty() {
+            return Value::strings(Vec::<&str>::new());
+        }
+        Value::strings(text.strip_suffix('\n').unwrap_or(&text).split('\n'))
+    }
+}
+
+impl Object for Files {
+    fn type_name(&self) -> &str {
+        "engine.files"
+    }
+
+    fn kind(&self) -> &'static str {
+        "map"
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        Some(self.get(name))
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        matches!(name, "Get" | "GetBytes" | "Glob" | "AsConfig" | "AsSecrets" | "Lines")
+    }
+
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value, String> {
+        let wanted = usize::from(!matches!(name, "AsConfig" | "AsSecrets"));
+        if args.len() != wanted {
+            return Err(format!("wrong number of args for {name}: want {wanted} got {}", args.len()));
+        }
+        match (name, args) {
+            ("AsConfig", _) => Ok(self.by_base_name(|bytes| Value::bytes(bytes.to_vec()))),
+            ("AsSecrets", _) => Ok(self.by_base_name(|bytes| Value::str(BASE64.encode(bytes)))),
+            ("Get" | "GetBytes", [Value::Str(path)]) => Ok(self.get(path)),
+            ("Lines", [Value::Str(path)]) => Ok(self.lines(path)),
+            ("Glob", [Value::Str(pattern)]) => {
+                let glob = Glob::new(pattern);
+                let files = self.files.iter().filter(|(path, _)| glob.matches(path)).cloned().collect();
+                Ok(Value::Object(Rc::new(Files { files })))
+            }
+            (_, [Value::Nil]) => Err("wrong type for value; expected string; got interface {}".into()),
+            (_, [other, ..]) => Err(format!("wrong type for value; expected string; got {}", other.type_name())),
+            _ => Err(format!("no method {name}")),
+        }
+    }
+
+    fn print(&self) -> String {
+        let mut out = String::new();
+        if let Some(data) = self.as_data() {
+            fmt::write_value(&mut out, &data);
+        }
+        out
+    }
+
+    fn as_data(&self) -> Option<Value> {
+        let entries = self.files.iter().map(|(path, bytes)| (path.clone(), Value::bytes(bytes.to_vec())));
+        Some(Value::map(entries.collect()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

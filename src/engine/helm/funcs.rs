@@ -1,0 +1,216 @@
+//! The functions that Helm adds to sprig's (helm's pkg/engine/funcs.go), all but `include` and `tpl`, which the
+//! template engine has itself. Errors are data where Helm has it so: `fromYaml` gives a map with the key `Error`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::convert::from_node;
+use crate::error::Source;
+use crate::gotmpl::{Function, IntKind, Param, Value, fmt};
+use crate::yaml::go::{Emitter, Style};
+use crate::yaml::{Numbers, ReadOptions, read};
+
+/// All of them; they hide sprig's functions of the same names.
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "toYaml",
+        params: &[Param::Any],
+        variadic: false,
+        call: |_, args| Ok(to_yaml(&args[0])),
+        doc: "A value as YAML, without a last line feed; nothing if YAML has no word for it.",
+        examples: &[("{{ toYaml (dict \"b\" 1 \"a\" (list \"x\")) }}", "a:\n- x\nb: 1")],
+    },
+    Function {
+        name: "toYamlPretty",
+        params: &[Param::Any],
+        variadic: false,
+        call: |_, args| Ok(write(&args[0], Style::Pretty)),
+        doc: "A value as YAML whose lists are indented and whose lines are not folded.",
+        examples: &[("{{ toYamlPretty (dict \"a\" (list \"x\")) }}", "a:\n  - x")],
+    },
+    Function {
+        name: "fromYaml",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, args| Ok(from_yaml(&text(&args[0]))),
+        doc: "A YAML mapping as a map; if it is none, a map that says why under `Error`.",
+        examples: &[("{{ (fromYaml \"a: 1\").a }}", "1")],
+    },
+    Function {
+        name: "fromYamlArray",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, args| Ok(from_yaml_array(&text(&args[0]))),
+        doc: "A YAML sequence as a list; if it is none, a list that says why.",
+        examples: &[("{{ fromYamlArray \"- a\\n- b\" | join \"+\" }}", "a+b")],
+    },
+    Function {
+        name: "required",
+        params: &[Param::Str, Param::Any],
+        variadic: false,
+        call: |_, args| match &args[1] {
+            Value::Nil => Err(text(&args[0])),
+            Value::Str(value) if value.is_empty() => Err(text(&args[0])),
+            value => Ok(value.clone()),
+        },
+        doc: "The second argument; an error with the first one as its text if it is nil or empty text.",
+        examples: &[("{{ required \"say which\" \"x\" }}", "x")],
+    },
+    Function {
+        name: "fail",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, args| Err(text(&args[0])),
+        doc: "An error with this text.",
+        examples: &[],
+    },
+    Function {
+        name: "lookup",
+        params: &[Param::Str, Param::Str, Param::Str, Param::Str],
+        variadic: false,
+        call: |host, _| {
+            host.warn("lookup finds nothing: rendering never asks a cluster");
+            Ok(Value::map(BTreeMap::new()))
+        },
+        doc: "An empty map: rendering never asks a cluster.",
+        examples: &[("{{ lookup \"v1\" \"Secret\" \"a\" \"b\" | len }}", "0")],
+    },
+    Function {
+        name: "getHostByName",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, _| Ok(Value::str("")),
+        doc: "Nothing: rendering never asks the network.",
+        examples: &[("[{{ getHostByName \"example.org\" }}]", "[]")],
+    },
+];
+
+fn text(value: &Value) -> String {
+    let mut out = String::new();
+    fmt::write_value(&mut out, value);
+    out
+}
+
+/// Helm's `toYaml`.
+pub(super) fn to_yaml(value: &Value) -> Value {
+    write(value, Style::ToYaml)
+}
+
+/// A value nested deeper than this is one that holds itself: nothing is written then, as in Go.
+const DEPTH_MAX: u32 = 5_000;
+
+fn write(value: &Value, style: Style) -> Value {
+    let mut out = String::new();
+    let mut walk = Walk { emitter: Emitter::new(&mut out, style), style, depth: 0, too_deep: false };
+    walk.emit(value);
+    let Walk { emitter, too_deep, .. } = walk;
+    if emitter.finish().is_err() || too_deep {
+        return Value::str("");
+    }
+    if out.ends_with('\n') {
+        out.pop();
+    }
+    Value::str(out)
+}
+
+struct Walk<'o> {
+    emitter: Emitter<'o>,
+    style: Style,
+    depth: u32,
+    too_deep: bool,
+}
+
+impl Walk<'_> {
+    fn emit(&mut self, value: &Value) {
+        self.depth += 1;
+        self.too_deep |= self.depth > DEPTH_MAX;
+        if self.too_deep {
+            return;
+        }
+        match value {
+            Value::Nil => self.emitter.null(),
+            Value::Bool(b) => self.emitter.bool(*b),
+            Value::Int(n, IntKind::Uint64) => self.emitter.uint(n.cast_unsigned()),
+            Value::Int(n, _) => self.emitter.int(*n),
+            Value::Float(f) => self.emitter.float(*f),
+            Value::Str(text) => self.emitter.str(text),
+            // Go's JSON replaces what is no UTF-8.
+            Value::Bytes(bytes) => self.emitter.str(&String::from_utf8_lossy(bytes)),
+            Value::List(list) => {
+                self.emitter.seq(list.items.len());
+                for item in list.items.iter() {
+                    self.emit(item);
+                }
+                self.emitter.end();
+            }
+            Value::Map(map) => {
+                let entries = map.entries.borrow();
+                let mut entries: Vec<(&Arc<str>, &Value)> = entries.iter().collect();
+                self.style.sort_keys(&mut entries, |(key, _)| key);
+                self.emitter.map(entries.len());
+                for (key, value) in entries {
+                    self.emitter.key(key);
+                    self.emit(value);
+                }
+                self.emitter.end();
+            }
+            Value::Object(object) => match object.as_data() {
+                Some(data) => self.emit(&data),
+                None => self.emitter.str(&object.print()),
+            },
+        }
+        self.depth -= 1;
+    }
+}
+
+/// What sigs.k8s.io/yaml reads, numbers as float64; the error is that library's.
+fn read_yaml(text: &str) -> Result<Value, String> {
+    let source = Source::new("fromYaml", text);
+    let options = ReadOptions { numbers: Numbers::Float64, ..ReadOptions::default() };
+    match read(&source, &options) {
+        Ok(document) => Ok(from_node(&document.node)),
+        Err(error) => {
+            let line = error.place.as_ref().map_or(1, |place| place.source.line_column(place.span.start).0);
+            Err(format!("error converting YAML to JSON: yaml: line {line}: {}", error.message))
+        }
+    }
+}
+
+/// What Go's JSON reader calls a value that it cannot put where it should go.
+fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Int(..) | Value::Float(_) => "number",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+        _ => "string",
+    }
+}
+
+fn from_yaml(text: &str) -> Value {
+    let error = match read_yaml(text) {
+        Ok(map @ Value::Map(_)) => return map,
+        Ok(Value::Nil) => return Value::map(BTreeMap::new()),
+        Ok(other) => format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
+             map[string]interface {{}}",
+            json_kind(&other)
+        ),
+        Err(error) => error,
+    };
+    Value::map([("Error".into(), Value::str(error))].into())
+}
+
+fn from_yaml_array(text: &str) -> Value {
+    let error = match read_yaml(text) {
+        Ok(list @ Value::List(_)) => return list,
+        Ok(Value::Nil) => return Value::list(Vec::new()),
+        Ok(other) => format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
+             []interface {{}}",
+            json_kind(&other)
+        ),
+        Err(error) => error,
+    };
+    Value::list(vec![Value::str(error)])
+}

@@ -1,0 +1,232 @@
+//! Helm's objects: `.Chart`, `.Capabilities`, `.Release`, with the field names, types and methods of Helm's Go structs.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::convert::from_node;
+use crate::chart::{Dependency, Maintainer};
+use crate::engine::capabilities::HELM_VERSION;
+use crate::engine::{Capabilities, KubeVersion, RenderInput};
+use crate::gotmpl::{ElementType, List, Map, MapType, Object, Value, fmt};
+use crate::values::PreparedChart;
+
+/// `.Chart` of a chart in the tree of a release, under its alias if it has one.
+pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
+    let metadata = &prepared.chart.metadata;
+    let text = |text: &str| Value::str(text);
+    let texts = |texts: &[String]| Value::strings(texts.iter().map(String::as_str));
+    let annotations = metadata.annotations.iter().map(|(key, value)| (key.as_str().into(), text(value))).collect();
+    let annotations = Map { entries: Rc::new(RefCell::new(annotations)), map_type: MapType::Strings };
+    Record::value(
+        "struct { chart.Metadata; IsRoot bool }",
+        "struct",
+        vec![
+            ("Name", "name", text(&prepared.name)),
+            ("Home", "home", text(&metadata.home)),
+            ("Sources", "sources", texts(&metadata.sources)),
+            ("Version", "version", text(&metadata.version)),
+            ("Description", "description", text(&metadata.description)),
+            ("Keywords", "keywords", texts(&metadata.keywords)),
+            ("Maintainers", "maintainers", Value::list(metadata.maintainers.iter().map(maintainer).collect())),
+            ("Icon", "icon", text(&metadata.icon)),
+            ("APIVersion", "apiVersion", text(&metadata.api_version)),
+            ("Condition", "condition", text(&metadata.condition)),
+            ("Tags", "tags", text(&metadata.tags)),
+            ("AppVersion", "appVersion", text(&metadata.app_version)),
+            ("Deprecated", "deprecated", Value::Bool(metadata.deprecated)),
+            ("Annotations", "annotations", Value::Map(annotations)),
+            ("KubeVersion", "kubeVersion", text(&metadata.kube_version)),
+            ("Dependencies", "dependencies", Value::list(prepared.requirements.iter().map(dependency).collect())),
+            ("Type", "type", text(&metadata.chart_type)),
+            ("IsRoot", "IsRoot", Value::Bool(is_root)),
+        ],
+    )
+}
+
+fn maintainer(maintainer: &Maintainer) -> Value {
+    Record::value(
+        "*chart.Maintainer",
+        "ptr",
+        vec![
+            ("Name", "name", Value::str(maintainer.name.as_str())),
+            ("Email", "email", Value::str(maintainer.email.as_str())),
+            ("URL", "url", Value::str(maintainer.url.as_str())),
+        ],
+    )
+}
+
+fn dependency(dependency: &Dependency) -> Value {
+    Record::value(
+        "*chart.Dependency",
+        "ptr",
+        vec![
+            ("Name", "name", Value::str(dependency.name.as_str())),
+            ("Version", "version", Value::str(dependency.version.as_str())),
+            ("Repository", "repository", Value::str(dependency.repository.as_str())),
+            ("Condition", "condition", Value::str(dependency.condition.as_str())),
+            ("Tags", "tags", Value::strings(dependency.tags.iter().map(String::as_str))),
+            ("Enabled", "enabled", Value::Bool(true)),
+            ("ImportValues", "import-values", Value::list(dependency.import_values.iter().map(from_node).collect())),
+            ("Alias", "alias", Value::str(dependency.alias.as_str())),
+        ],
+    )
+}
+
+/// `.Release`.
+pub(super) fn release(input: &RenderInput<'_>) -> Value {
+    let entries = [
+        ("Name", Value::str(input.release_name)),
+        ("Namespace", Value::str(input.namespace)),
+        ("IsUpgrade", Value::Bool(input.is_upgrade)),
+        ("IsInstall", Value::Bool(!input.is_upgrade)),
+        ("Revision", Value::int(1)),
+        ("Service", Value::str("Helm")),
+    ];
+    Value::map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+}
+
+/// `.Capabilities`.
+pub(super) fn capabilities(capabilities: &Capabilities) -> Value {
+    let KubeVersion { version, major, minor } = &capabilities.kube_version;
+    let kube_version = Record {
+        type_name: "chartutil.KubeVersion",
+        kind: "struct",
+        fields: vec![
+            ("Version", "Version", Value::str(version.as_str())),
+            ("Major", "Major", Value::str(major.as_str())),
+            ("Minor", "Minor", Value::str(minor.as_str())),
+        ],
+        texts: vec![("String", version.as_str().into()), ("GitVersion", version.as_str().into())],
+    };
+    let helm_version = Record::value(
+        "version.BuildInfo",
+        "struct",
+        vec![
+            ("Version", "version", Value::str(HELM_VERSION)),
+            ("GitCommit", "git_commit", Value::str("")),
+            ("GitTreeState", "git_tree_state", Value::str("")),
+            ("GoVersion", "go_version", Value::str("go1.26.8")),
+        ],
+    );
+    let api_versions = VersionSet(capabilities.api_versions.iter().map(|version| version.as_str().into()).collect());
+    Record::value(
+        "*chartutil.Capabilities",
+        "ptr",
+        vec![
+            ("KubeVersion", "KubeVersion", Value::Object(Rc::new(kube_version))),
+            ("APIVersions", "APIVersions", Value::Object(Rc::new(api_versions))),
+            ("HelmVersion", "HelmVersion", helm_version),
+        ],
+    )
+}
+
+/// A Go struct: its fields, each with the name it has in JSON, and its methods that give a fixed text.
+struct Record {
+    type_name: &'static str,
+    kind: &'static str,
+    fields: Vec<(&'static str, &'static str, Value)>,
+    texts: Vec<(&'static str, Arc<str>)>,
+}
+
+impl Record {
+    fn value(type_name: &'static str, kind: &'static str, fields: Vec<(&'static str, &'static str, Value)>) -> Value {
+        Value::Object(Rc::new(Record { type_name, kind, fields, texts: Vec::new() }))
+    }
+}
+
+impl Object for Record {
+    fn type_name(&self) -> &str {
+        self.type_name
+    }
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        self.fields.iter().find(|(field, ..)| *field == name).map(|(.., value)| value.clone())
+    }
+
+    fn field_names(&self) -> Vec<&str> {
+        self.fields.iter().map(|(name, ..)| *name).collect()
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        self.texts.iter().any(|(method, _)| *method == name)
+    }
+
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value, String> {
+        if !args.is_empty() {
+            return Err(format!("wrong number of args for {name}: want 0 got {}", args.len()));
+        }
+        let found = self.texts.iter().find(|(method, _)| *method == name);
+        found.map(|(_, text)| Value::Str(text.clone())).ok_or_else(|| format!("no method {name}"))
+    }
+
+    /// Go's `%v` of a struct: the values of its fields.
+    fn print(&self) -> String {
+        let mut out = String::from(if self.kind == "ptr" { "&{" } else { "{" });
+        for (i, (.., value)) in self.fields.iter().enumerate() {
+            if i > 0 {
+                out.push(' ');
+            }
+            fmt::write_value(&mut out, value);
+        }
+        out.push('}');
+        out
+    }
+
+    /// The fields that JSON would show: in Helm's structs empty ones are left out, but not those of untagged structs.
+    fn as_data(&self) -> Option<Value> {
+        let shown = self.fields.iter().filter(|(go, json, value)| go == json || value.truth());
+        Some(Value::map(shown.map(|(_, json, value)| ((*json).into(), value.clone())).collect()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// `.Capabilities.APIVersions`: a list with a method.
+struct VersionSet(Vec<Arc<str>>);
+
+impl Object for VersionSet {
+    fn type_name(&self) -> &str {
+        "chartutil.VersionSet"
+    }
+
+    fn kind(&self) -> &'static str {
+        "slice"
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        name == "Has"
+    }
+
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value, String> {
+        match args {
+            [Value::Str(version)] => Ok(Value::Bool(self.0.contains(version))),
+            [other] => Err(format!("wrong type for value; expected string; got {}", other.type_name())),
+            _ => Err(format!("wrong number of args for {name}: want 1 got {}", args.len())),
+        }
+    }
+
+    fn print(&self) -> String {
+        format!("[{}]", self.0.join(" "))
+    }
+
+    fn as_data(&self) -> Option<Value> {
+        let items = self.0.iter().map(|version| Value::Str(version.clone())).collect();
+        Some(Value::List(List { items: Rc::new(items), element: ElementType::String }))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

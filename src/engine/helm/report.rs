@@ -1,0 +1,143 @@
+//! A template's error → a diagnostic: the place, the chain of includes, where the wrong value was set, and what the
+//! author may have meant.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::error::{Diagnostic, Place, Source, Span, nearest};
+use crate::gotmpl::{self, Culprit, Error, FrameKind, Functions, Map, ParseError, Site, TPL_NAME, Text, Value};
+use crate::values::Prepared;
+
+/// What errors are explained with.
+pub(super) struct Context<'a> {
+    /// The sources of the templates, each with the text it was parsed from.
+    pub(super) sources: Vec<&'a Arc<Source>>,
+    /// The values of the release.
+    pub(super) prepared: &'a Prepared,
+    /// `.Values` of the top chart, as templates left it.
+    pub(super) values: Map,
+}
+
+impl Context<'_> {
+    /// The diagnostic of an error in a template that runs in `scope` (`.` of its chart).
+    pub(super) fn diagnostic(&self, error: &Error, scope: &Map) -> Diagnostic {
+        let message = match error.function {
+            // What these say is the chart's author's own sentence.
+            Some("fail" | "required") | None => error.message.clone(),
+            Some(function) => format!("error calling {function}: {}", error.message),
+        };
+        let place = self.place(&error.site);
+        let mut diagnostic = Diagnostic::error(message).at(&place.source, place.span);
+        for frame in &error.frames {
+            let message = match &frame.kind {
+                FrameKind::Include(name) | FrameKind::Template(name) => format!("{name:?} is included here"),
+                FrameKind::Tpl => "the text is rendered by tpl here".into(),
+            };
+            diagnostic = diagnostic.note(message, Some(self.place(&frame.site)));
+        }
+        match &error.culprit {
+            Some(culprit) => self.blame(diagnostic, culprit, scope),
+            None => diagnostic,
+        }
+    }
+
+    /// The diagnostic's place of a site.
+    pub(super) fn place(&self, site: &Site) -> Place {
+        let known = self.sources.iter().find(|source| Arc::ptr_eq(&source.text, &site.text.text));
+        let source = known.map_or_else(|| source_of_tpl(&site.text), |source| Arc::clone(source));
+        Place { source, span: span(site.span) }
+    }
+
+    fn blame(&self, diagnostic: Diagnostic, culprit: &Culprit, scope: &Map) -> Diagnostic {
+        let key = &*culprit.key;
+        let is_set = culprit.map.entries.borrow().contains_key(key);
+        let path = find(&Value::Map(self.values.clone()), &culprit.map);
+        // The chart's own view of its values, for what the author of the template would write.
+        let own = match scope.get("Values") {
+            Some(values @ Value::Map(_)) => find(&values, &culprit.map),
+            _ => None,
+        };
+        let mut diagnostic = diagnostic;
+        if let Some(path) = &path {
+            let full: Vec<&str> = path.iter().map(|key| &**key).chain([key]).collect();
+            let (depth, origin) = (1..=full.len())
+                .rev()
+                .find_map(|depth| Some((depth, self.prepared.origin(&full[..depth])?)))
+                .map_or((0, None), |(depth, place)| (depth, Some(place)));
+            if origin.is_some() {
+                let message = if depth == full.len() {
+                    "the value was set here".to_owned()
+                } else {
+                    format!("`{}` was set here", full[..depth].join("."))
+                };
+                diagnostic = diagnostic.note(message, origin);
+            }
+        }
+        if is_set {
+            return diagnostic;
+        }
+        let show = |key: &str| match &own {
+            Some(path) => {
+                format!(".Values.{}", path.iter().map(|key| &**key).chain([key]).collect::<Vec<_>>().join("."))
+            }
+            None => format!(".{key}"),
+        };
+        let entries = culprit.map.entries.borrow();
+        if let Some(near) = nearest(key, entries.keys().map(|key| &**key)) {
+            return diagnostic.help(format!("did you mean `{}`?", show(near)));
+        }
+        match own {
+            Some(_) => diagnostic.help(format!("`{}` is not set; set it in the release's values", show(key))),
+            None => diagnostic,
+        }
+    }
+}
+
+/// The diagnostic of a template that Go would not parse.
+pub(super) fn parse_diagnostic(error: &ParseError, source: &Arc<Source>, functions: &Functions) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(error.message.clone()).at(source, span(error.site.span));
+    if let Some(opened) = error.opened {
+        let place = Place { source: source.clone(), span: span(opened) };
+        diagnostic = diagnostic.note("this action has no {{ end }}", Some(place));
+    }
+    let name = error.message.strip_prefix("function \"").and_then(|rest| rest.strip_suffix("\" not defined"));
+    if let Some(near) = name.and_then(|name| nearest(name, functions.names())) {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    }
+    diagnostic
+}
+
+fn span(span: gotmpl::Span) -> Span {
+    Span { start: span.start, end: span.end }
+}
+
+/// A text that only `tpl` saw: it stands in no file.
+fn source_of_tpl(text: &Text) -> Arc<Source> {
+    let name = if *text.name == *TPL_NAME { "text given to tpl" } else { &text.name };
+    Source::new(name, text.text.clone())
+}
+
+/// The path of a map below a value, by identity.
+fn find(value: &Value, wanted: &Map) -> Option<Vec<Arc<str>>> {
+    fn search(value: &Value, wanted: &Map, seen: &mut HashSet<*const ()>, path: &mut Vec<Arc<str>>) -> bool {
+        let Value::Map(map) = value else { return false };
+        if map.same(wanted) {
+            return true;
+        }
+        // Templates can make maps that hold themselves.
+        if !seen.insert(Rc::as_ptr(&map.entries).cast()) {
+            return false;
+        }
+        map.entries.borrow().iter().any(|(key, value)| {
+            path.push(key.clone());
+            let found = search(value, wanted, seen, path);
+            if !found {
+                path.pop();
+            }
+            found
+        })
+    }
+    let mut path = Vec::new();
+    search(value, wanted, &mut HashSet::new(), &mut path).then_some(path)
+}
