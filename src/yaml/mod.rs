@@ -6,6 +6,7 @@
 mod build;
 mod canonical;
 mod event;
+pub mod fields;
 pub mod go;
 mod json;
 mod number;

@@ -1,0 +1,75 @@
+//! The repository: where it is, what its settings say, which environments it has, which commit a ref means.
+//!
+//! In: a folder to start from. Out: [`Repository`], texts of files, refs resolved to commits, files of a commit.
+//! This stage reads the file system and Git's objects (never the git program, never the network, never the
+//! environment's variables) and knows nothing of what the documents mean.
+
+mod files;
+mod glob;
+mod selector;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Diagnostic;
+
+pub use files::{Environments, RELEASE_FILE_BYTES_MAX, ReleaseFiles};
+pub use glob::{Glob, PathGlob};
+pub use selector::Selector;
+pub use settings::{SETTINGS_FILE, Settings, Skip};
+
+/// The folder of environments.
+pub const RELEASES_FOLDER: &str = "releases";
+
+/// A repository that kcfg works in: a folder with releases/, with or without Git.
+#[derive(Debug)]
+pub struct Repository {
+    /// The folder that holds releases/, without symbolic links.
+    pub root: PathBuf,
+    /// The folder that holds `.git`: the root, or one above it. None without Git.
+    pub git_root: Option<PathBuf>,
+    /// kcfg.yaml, or what holds without it.
+    pub settings: Settings,
+}
+
+impl Repository {
+    /// Finds the repository that a folder belongs to: the nearest folder upwards that has releases/ or kcfg.yaml, at
+    /// the furthest the one that has .git.
+    ///
+    /// # Errors
+    /// There is none, or its kcfg.yaml cannot be read or asks for a newer kcfg.
+    pub fn discover(start: &Path) -> Result<Repository, Diagnostic> {
+        let start = start.canonicalize().map_err(|error| {
+            Diagnostic::error(format!("the folder cannot be opened: {error}")).at_file(start.display().to_string())
+        })?;
+        let is_root = |folder: &&Path| {
+            folder.join(RELEASES_FOLDER).is_dir()
+                || folder.join(SETTINGS_FILE).is_file()
+                || folder.join(".git").exists()
+        };
+        let Some(root) = start.ancestors().find(is_root) else {
+            return Err(Diagnostic::error(format!(
+                "{} is in no repository: neither it nor a folder above it has {RELEASES_FOLDER}/, {SETTINGS_FILE} or .git",
+                start.display()
+            ))
+            .help("change into the repository, or name it with -C"));
+        };
+        Repository::open(root)
+    }
+
+    /// The repository whose root is this folder.
+    ///
+    /// # Errors
+    /// As for [`Repository::discover`].
+    pub fn open(root: &Path) -> Result<Repository, Diagnostic> {
+        let root = root.canonicalize().map_err(|error| {
+            Diagnostic::error(format!("the folder cannot be opened: {error}")).at_file(root.display().to_string())
+        })?;
+        let settings = Settings::read(&root.join(SETTINGS_FILE))?;
+        let git_root = root.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_path_buf);
+        Ok(Repository { root, git_root, settings })
+    }
+}
+
+#[cfg(test)]
+mod tests;
