@@ -201,7 +201,7 @@ fn chart(
     let source_spec = source.node.get("spec").and_then(Node::as_map).unwrap_or(&empty);
     let url = beyond.required_text(source_spec, "spec", "url", source.span);
     let found = match &*kind {
-        "GitRepository" => git_chart(fields, &mut beyond, source_spec, name, url),
+        "GitRepository" => git_chart(fields, &mut beyond, source_spec, &name, url),
         _ => url.map(|repository| {
             ChartRef::Remote(RemoteChart { repository, place: fields.place(name.span), name, version })
         }),
@@ -283,7 +283,7 @@ fn git_chart(
     fields: &mut Fields,
     beyond: &mut Fields,
     source_spec: &Map,
-    path: Text,
+    path: &Text,
     url: Option<Text>,
 ) -> Option<ChartRef> {
     let empty = Map::new();

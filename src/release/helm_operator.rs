@@ -205,7 +205,7 @@ fn chart(fields: &mut Fields, node: &Node) -> Option<ChartRef> {
                 }
                 return None;
             };
-            path_chart(fields, chart_path, git, reference)
+            path_chart(fields, &chart_path, git, reference)
         }
     }
 }

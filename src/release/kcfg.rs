@@ -70,7 +70,7 @@ pub(super) fn parse(fields: &mut Fields, root: &Map, head: Head) -> Option<Relea
 fn chart(fields: &mut Fields, node: &Node) -> Option<ChartRef> {
     if let Value::Str(text) = &node.value {
         let text = Text { text: text.clone(), span: node.span };
-        return path_chart(fields, text, None, None);
+        return path_chart(fields, &text, None, None);
     }
     if node.as_map().is_none() {
         fields.wrong_kind(node, "spec.chart", "the path of a folder, or a mapping with `path`");
@@ -81,13 +81,13 @@ fn chart(fields: &mut Fields, node: &Node) -> Option<ChartRef> {
     let git = fields.text(map, "spec.chart", "git");
     let reference = fields.text(map, "spec.chart", "ref");
     let path = fields.required_text(map, "spec.chart", "path", first_key(map, node.span))?;
-    path_chart(fields, path, git, reference)
+    path_chart(fields, &path, git, reference)
 }
 
 /// A chart by path, all of whose parts stand in the same source.
 pub(super) fn path_chart(
     fields: &mut Fields,
-    path: Text,
+    path: &Text,
     git: Option<Text>,
     reference: Option<Text>,
 ) -> Option<ChartRef> {
