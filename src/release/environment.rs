@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Values;
 use super::document::Document;
 use super::kcfg::{METADATA_KEYS, ROOT_KEYS};
 use crate::error::{Place, nearest};
-use crate::values::Layer;
 use crate::yaml::fields::{Fields, Text, present};
 use crate::yaml::{Map, Node, Value};
 
@@ -19,7 +19,7 @@ pub struct Environment {
     /// API versions to render for, beside the built-in ones: `monitoring.coreos.com/v1`.
     pub api_versions: Vec<Text>,
     /// Values under those of every release.
-    pub values: Option<Layer>,
+    pub values: Option<Values>,
     /// Scopes of kinds that no table and no CRD of the tree tells, by `group/Kind` (the core group is `core`).
     pub scopes: BTreeMap<String, Scope>,
     /// Which cluster it is; the applier refuses any other.
@@ -120,7 +120,7 @@ pub(super) fn parse(fields: &mut Fields, env: &str, mut document: Document) -> O
             fields.wrong_kind(&root, "spec.values", "a mapping");
             return None;
         }
-        Some(Layer { source: document.source.clone(), root })
+        Some(Values { source: document.source.clone(), root })
     });
     Some(Environment {
         branch: fields.text(spec, "spec", "branch"),

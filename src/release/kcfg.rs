@@ -1,9 +1,8 @@
 //! `kind: Release` of kcfg.dev/v1: our own format.
 
 use super::parse::Head;
-use super::{ChartPath, ChartRef, Format, Namespace, PathChart, Release, ReleaseName, ReleaseValues};
+use super::{ChartPath, ChartRef, Format, Namespace, PathChart, Release, ReleaseName, ReleaseValues, Values};
 use crate::error::Span;
-use crate::values::Layer;
 use crate::yaml::fields::{Fields, Text, present};
 use crate::yaml::{Map, Node, Value};
 
@@ -143,7 +142,7 @@ pub(super) fn values_layer(fields: &mut Fields, values: Option<Node>) -> Option<
         fields.wrong_kind(&root, "spec.values", "a mapping");
         return None;
     }
-    Some(ReleaseValues::Inline(Layer { source: fields.source.clone(), root }))
+    Some(ReleaseValues::Inline(Values { source: fields.source.clone(), root }))
 }
 
 /// The place of a mapping's first key, or another one: carets under a whole mapping say little.

@@ -17,7 +17,6 @@ mod values_from;
 use std::sync::Arc;
 
 use crate::error::{Diagnostic, Place, Source};
-use crate::values::Layer;
 use crate::yaml::Node;
 use crate::yaml::fields::Text;
 
@@ -124,11 +123,20 @@ pub struct RemoteChart {
     pub place: Place,
 }
 
+/// Values that a document holds.
+#[derive(Debug, Clone)]
+pub struct Values {
+    /// The text the values were read from.
+    pub source: Arc<Source>,
+    /// The values: a mapping, whose spans point into `source`; integers are exact.
+    pub root: Node,
+}
+
 /// Values of a release, from one place.
 #[derive(Debug, Clone)]
 pub enum ReleaseValues {
     /// Values that the documents hold.
-    Inline(Layer),
+    Inline(Values),
     /// A file of the chart (the Helm operator's `chartFileRef`); the path is relative to the chart's folder.
     ChartFile(ValuesFile),
 }

@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::document::Document;
-use super::{ChartPath, ValuesFile};
+use super::{ChartPath, Values, ValuesFile};
 use crate::error::{Diagnostic, Source, Span};
-use crate::values::Layer;
 use crate::yaml::fields::{Fields, Text};
 use crate::yaml::{self, Node, ReadOptions};
 
@@ -60,7 +59,12 @@ impl<'d> Beside<'d> {
     }
 
     /// The values of a ConfigMap's or Secret's key; null and absent optional ones are none at all.
-    pub(super) fn values(&self, fields: &mut Fields, wanted: &Wanted, warnings: &mut Vec<Diagnostic>) -> Option<Layer> {
+    pub(super) fn values(
+        &self,
+        fields: &mut Fields,
+        wanted: &Wanted,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Option<Values> {
         let Wanted { kind, namespace, name, key, .. } = wanted;
         let object = self.objects.get(&(*kind, namespace.as_str(), name.as_str()));
         let text = object.and_then(|object| data(object, key));
@@ -111,7 +115,7 @@ impl<'d> Beside<'d> {
             );
             return None;
         }
-        Some(Layer { source, root: document.node })
+        Some(Values { source, root: document.node })
     }
 }
 
