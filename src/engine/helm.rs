@@ -12,6 +12,7 @@ mod objects;
 mod report;
 #[cfg(test)]
 mod tests;
+mod toml;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::convert::from_node;
+use super::toml;
 use crate::error::Source;
 use crate::gotmpl::{Function, IntKind, Param, Value, fmt};
 use crate::yaml::go::{Emitter, Style};
@@ -43,6 +44,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
         call: |_, args| Ok(from_yaml_array(&text(&args[0]))),
         doc: "A YAML sequence as a list; if it is none, a list that says why.",
         examples: &[("{{ fromYamlArray \"- a\\n- b\" | join \"+\" }}", "a+b")],
+    },
+    Function {
+        name: "toToml",
+        params: &[Param::Any],
+        variadic: false,
+        call: |_, args| Ok(Value::str(toml::encode(&args[0]).unwrap_or_else(|error| error))),
+        doc: "A map as TOML; if it cannot be, why not.",
+        examples: &[("{{ toToml (dict \"a\" (dict \"b\" 1)) }}", "[a]\n  b = 1\n")],
+    },
+    Function {
+        name: "fromToml",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, args| {
+            let error = |error| Value::map([("Error".into(), Value::str(error))].into());
+            Ok(toml::decode(&text(&args[0])).unwrap_or_else(error))
+        },
+        doc: "TOML as a map; if it is none, a map that says why under `Error`.",
+        examples: &[("{{ (fromToml \"[a]\\nb = 'x'\").a.b }}", "x")],
     },
     Function {
         name: "required",

@@ -309,3 +309,22 @@ fn a_disabled_subchart_may_be_broken() {
     assert!(render(&files, "db: {enabled: false}").is_ok());
     assert!(error_of(&files, "db: {enabled: true}").contains("function \"nosuch\" not defined"));
 }
+
+#[test]
+fn toml_is_written_and_read() {
+    // What helm 3.22 gives for these values.
+    let values = "{b: 1, a: {x: [1, 2.5, s], 'y z': {deep: true}}, t: [{v: 1}, {v: 2}], e: {}, s: \"q\\\"\\n\", none: null, m: [[1], {k: v}]}";
+    let expected = "b = 1.0\nm = [[1.0], {k = \"v\"}]\ns = \"q\\\"\\n\"\n\n[a]\n  x = [1.0, 2.5, \"s\"]\n  [a.\"y z\"]\n    deep = true\n\n[e]\n\n[[t]]\n  v = 1.0\n\n[[t]]\n  v = 2.0\n";
+    check("{{ toToml .Values }}", values, expected);
+    check("{{ toToml (fromToml (toToml .Values)) }}", values, expected);
+    check(
+        "{{ fromToml .Values.t }}",
+        "t: \"a.b = 0x1F\\n[c]\\nd = [1_000, 'l', \\\"\\\"\\\"\\nm\\\\tx\\\"\\\"\\\"]\\n[[e]]\\nf={g=-1.5e3}\"",
+        "map[a:map[b:31] c:map[d:[1000 l m\tx]] e:[map[f:map[g:-1500]]]]",
+    );
+    check(
+        "{{ (fromToml \"a = \").Error }}|{{ (fromToml \"a = 1\\na = 2\").Error }}",
+        "",
+        "toml: line 1: expected value|toml: line 2: Key 'a' has already been defined.",
+    );
+}
