@@ -1,13 +1,17 @@
 //! kcfg: Kubernetes configuration in Git, rendered before it is reviewed.
 
 pub mod chart;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod gotmpl;
 pub mod manifest;
+pub mod pipeline;
 pub mod release;
 pub mod rendered;
 pub mod repo;
 pub mod semver;
 pub mod values;
 pub mod yaml;
+
+pub use cli::run;

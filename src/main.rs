@@ -1,3 +1,7 @@
-//! argv → [`kcfg`] → exit code.
+//! argv → [`kcfg::run`] → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kcfg::run(std::env::args_os())
+}

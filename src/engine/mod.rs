@@ -5,7 +5,7 @@ mod helm;
 
 use std::sync::Arc;
 
-use crate::chart::Chart;
+use crate::chart::{Chart, EngineKind};
 use crate::error::{Diagnostic, Source};
 
 pub use helm::HelmEngine;
@@ -90,3 +90,22 @@ pub struct RenderedFile {
 
 /// The chart itself, if a caller needs it.
 pub type ChartRef = Arc<Chart>;
+
+/// Compiles a chart's templates with the engine it is written for.
+///
+/// # Errors
+/// Every template that is not of the engine's language.
+pub fn compile(chart: &Arc<Chart>) -> Result<Box<dyn Engine>, Vec<Diagnostic>> {
+    Ok(match chart.engine {
+        EngineKind::Helm => Box::new(HelmEngine::compile(chart)?),
+        EngineKind::Tera => return Err(vec![Diagnostic::error("no tera yet")]),
+    })
+}
+
+/// A release's name from a template (`--name-template`): Go's language with all functions, no data.
+///
+/// # Errors
+/// What is wrong with the template.
+pub fn name_from_template(_text: &str) -> Result<String, Diagnostic> {
+    Err(Diagnostic::error("not yet"))
+}

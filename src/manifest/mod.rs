@@ -15,7 +15,7 @@ use crate::error::{Diagnostic, Place, Source, Span};
 use crate::yaml::{self, Node, ReadOptions, Value};
 
 pub use id::{ObjectId, group_of};
-pub use object::{Object, ObjectRules, objects};
+pub use object::{DEFAULT_NAMESPACE, Object, ObjectRules, objects};
 pub use order::{INSTALL_ORDER, install_rank};
 pub use scope::{Scope, Scopes};
 pub use split::split;

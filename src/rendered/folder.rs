@@ -180,6 +180,29 @@ impl Folder {
     }
 }
 
+/// The names in a folder of the tree and whether they are folders, sorted, without a write's temporary ones; nothing
+/// if there is no such folder. A link is no folder.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn list(path: &Path, shown: &str) -> Result<Vec<(String, bool)>, Diagnostic> {
+    let fail = |error: &std::io::Error| Diagnostic::error(format!("cannot list this folder: {error}")).at_file(shown);
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|error| fail(&error))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| fail(&error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(TEMPORARY) {
+            names.push((name, entry.file_type().map_err(|error| fail(&error))?.is_dir()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Whether a file's first line says that kcfg wrote it.
 pub fn ours(bytes: &[u8]) -> bool {
     bytes.starts_with(FIRST_LINE.as_bytes())

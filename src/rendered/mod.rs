@@ -7,11 +7,14 @@ mod sum;
 mod tree;
 mod write;
 
-pub use folder::{Folder, Problem, ours};
+pub use folder::{Folder, Problem, list, ours};
 pub use names::file_names;
 pub use sum::{Sum, SumFile, environment_digest, hex_sha256};
 pub use tree::{Header, Tree, TreeFile};
 pub use write::{Outcome, lock, remove, remove_leftovers, write};
+
+/// The folder of the rendered tree, at the repository's root.
+pub const RENDERED_FOLDER: &str = "rendered";
 
 /// The name of a release's checksum file.
 pub const SUM_FILE: &str = "kcfg.sum";

@@ -1,0 +1,84 @@
+//! The command line: one verb per file, each with its clap arguments, its run and its printing. Nothing else prints.
+//!
+//! Exit codes: 0 fine and no differences, 1 differences or findings, 2 an error. A broken pipe is 0.
+
+mod check;
+mod digests;
+mod output;
+mod progress;
+mod render;
+mod template;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use output::Output;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Fine, no differences.
+    Fine,
+    /// Differences or findings.
+    Findings,
+    /// An error.
+    Error,
+}
+
+/// Kubernetes configuration in Git: charts and releases rendered to flat manifests that are committed and reviewed.
+#[derive(Debug, Parser)]
+#[command(name = "kcfg", version, arg_required_else_help = true, max_term_width = 110)]
+struct Cli {
+    /// Work in the repository that holds this folder, instead of the current one
+    #[arg(long, short = 'C', global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Render(render::Args),
+    Check(check::Args),
+    Template(Box<template::Args>),
+}
+
+/// Runs kcfg with the given command line, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Status::Error } else { Status::Fine };
+            // Help into a closed pipe is no failure of ours.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let output = Output::new();
+    let dir = cli.dir.unwrap_or_else(|| PathBuf::from("."));
+    let result = match cli.verb {
+        Verb::Render(arguments) => render::run(&dir, &arguments, &output),
+        Verb::Check(arguments) => check::run(&dir, &arguments, &output),
+        Verb::Template(arguments) => template::run(&dir, &arguments, &output),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(diagnostics) => {
+            output.report(diagnostics.into_iter().map(output::Finding::from));
+            Status::Error.into()
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        match status {
+            Status::Fine => ExitCode::SUCCESS,
+            Status::Findings => ExitCode::from(1),
+            Status::Error => ExitCode::from(2),
+        }
+    }
+}

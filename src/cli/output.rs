@@ -1,0 +1,128 @@
+//! Where everything is printed: results on standard output, diagnostics on standard error, colour where it shows.
+
+use std::cell::Cell;
+use std::io::{IsTerminal as _, Write as _};
+
+use anstream::ColorChoice;
+use indexmap::IndexMap;
+
+use crate::error::{Diagnostic, Severity, Style};
+use crate::pipeline::EnvironmentPlan;
+
+/// The two streams.
+#[derive(Debug)]
+pub struct Output {
+    style: Style,
+    closed: Cell<bool>,
+}
+
+/// A diagnostic, and the release it was met in.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// `env/release`, if it belongs to one.
+    pub release: Option<String>,
+    /// What was found.
+    pub diagnostic: Diagnostic,
+}
+
+/// A warning that many releases share names this many of them; an error names all.
+const RELEASES_NAMED_MAX: usize = 3;
+
+impl Finding {
+    /// Findings of one release.
+    pub fn of(release: &str, diagnostics: impl IntoIterator<Item = Diagnostic>) -> Vec<Finding> {
+        let release = Some(release.to_owned());
+        diagnostics.into_iter().map(|diagnostic| Finding { release: release.clone(), diagnostic }).collect()
+    }
+}
+
+impl Finding {
+    /// What is wrong with an environment before anything is rendered.
+    pub fn of_plan(plan: &EnvironmentPlan) -> Vec<Finding> {
+        let refused = plan.refused.iter();
+        let refused = refused
+            .flat_map(|(folder, errors)| Finding::of(&format!("{}/{folder}", plan.name), errors.iter().cloned()));
+        plan.findings.iter().cloned().map(Finding::from).chain(refused).collect()
+    }
+}
+
+impl From<Diagnostic> for Finding {
+    fn from(diagnostic: Diagnostic) -> Finding {
+        Finding { release: None, diagnostic }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Output {
+        Output::new()
+    }
+}
+
+impl Output {
+    /// The process's own streams; colour as the terminal and NO_COLOR, CLICOLOR_FORCE and TERM say.
+    pub fn new() -> Output {
+        let plain = anstream::AutoStream::choice(&std::io::stderr()) == ColorChoice::Never;
+        Output { style: if plain { Style::PLAIN } else { Style::COLOUR }, closed: Cell::new(false) }
+    }
+
+    /// Whether standard error is a terminal, so that a progress bar makes sense.
+    pub fn is_interactive(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Writes to standard output. A reader that has gone away (`| head`) ends the writing, silently.
+    pub fn text(&self, text: &str) {
+        if self.closed.get() {
+            return;
+        }
+        let mut stdout = std::io::stdout().lock();
+        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+            self.closed.set(true);
+        }
+    }
+
+    /// Writes a line to standard output.
+    pub fn line(&self, line: &str) {
+        self.text(&format!("{line}\n"));
+    }
+
+    /// Writes findings to standard error, each followed by an empty line: warnings first, so that errors stand last,
+    /// where a reader looks. What several releases share, as a chart's warning, is shown once, with their names.
+    pub fn report(&self, findings: impl IntoIterator<Item = Finding>) {
+        let mut groups: IndexMap<(Severity, String), Vec<String>> = IndexMap::new();
+        for Finding { release, diagnostic } in findings {
+            let key = (diagnostic.severity, diagnostic.render(self.style));
+            let releases = groups.entry(key).or_default();
+            if let Some(release) = release
+                && releases.last() != Some(&release)
+            {
+                releases.push(release);
+            }
+        }
+        let mut text = String::new();
+        for wanted in [Severity::Warning, Severity::Error] {
+            for ((_, message), releases) in groups.iter().filter(|((severity, _), _)| *severity == wanted) {
+                text.push_str(message);
+                text.push_str(&self.names(releases, wanted));
+                text.push('\n');
+            }
+        }
+        // Standard error gone: there is nobody left to tell.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn names(&self, releases: &[String], severity: Severity) -> String {
+        let Style { bold, reset, .. } = self.style;
+        match releases {
+            [] => String::new(),
+            [only] => format!("{bold}release{reset}: {only}\n"),
+            many if severity == Severity::Error || many.len() <= RELEASES_NAMED_MAX => {
+                format!("{bold}releases{reset}: {}\n", many.join(", "))
+            }
+            many => {
+                let named = many[..RELEASES_NAMED_MAX].join(", ");
+                format!("{bold}releases{reset}: {named} and {} more\n", many.len() - RELEASES_NAMED_MAX)
+            }
+        }
+    }
+}

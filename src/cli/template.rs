@@ -1,0 +1,254 @@
+//! `kcfg template`: one chart on standard output, in the form of `helm template`, so that the two can be compared.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::chart::{self, EngineKind};
+use crate::engine::{self, Capabilities, KubeVersion, Randomness, RenderInput};
+use crate::error::{Diagnostic, Source};
+use crate::manifest::{self, HookEvent, Sorted};
+use crate::repo::Glob;
+use crate::values::{self, Layer, PreparedChart};
+use crate::yaml::{self, Node, Numbers, ReadOptions};
+
+use super::output::Finding;
+use super::{Output, Status};
+
+/// Render one chart to standard output, as `helm template` does
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The release's name, then the chart's folder; the name may be left out
+    #[arg(required = true, num_args = 1..=2, value_names = ["RELEASE", "CHART"])]
+    positional: Vec<String>,
+    /// Values from a file (`-` reads standard input); later ones win
+    #[arg(long = "values", short = 'f', value_name = "FILE")]
+    values: Vec<String>,
+    /// Set a value: `a.b=1,list={x,y}`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Set a value as text, whatever it looks like
+    #[arg(long, value_name = "KEY=VALUE")]
+    set_string: Vec<String>,
+    /// Set a value from JSON: `a={"b":[1,2]}`, or a whole JSON object
+    #[arg(long, value_name = "KEY=JSON")]
+    set_json: Vec<String>,
+    /// Set a value to the text of a file
+    #[arg(long, value_name = "KEY=FILE")]
+    set_file: Vec<String>,
+    /// Set a value to text without any escapes
+    #[arg(long, value_name = "KEY=TEXT")]
+    set_literal: Vec<String>,
+    /// The release's namespace
+    #[arg(long, short = 'n', default_value = "default")]
+    namespace: String,
+    /// The Kubernetes version that `.Capabilities.KubeVersion` shows
+    #[arg(long, value_name = "VERSION")]
+    kube_version: Option<String>,
+    /// Further API versions for `.Capabilities.APIVersions`
+    #[arg(long, short = 'a', value_name = "VERSION", value_delimiter = ',')]
+    api_versions: Vec<String>,
+    /// Only show what these templates gave (a path below the chart, with globs)
+    #[arg(long, short = 's', value_name = "TEMPLATE")]
+    show_only: Vec<String>,
+    /// Include the files of crds/
+    #[arg(long)]
+    include_crds: bool,
+    /// Leave hooks out
+    #[arg(long)]
+    no_hooks: bool,
+    /// Leave test hooks out
+    #[arg(long)]
+    skip_tests: bool,
+    /// A template that gives the release's name
+    #[arg(long, value_name = "TEMPLATE")]
+    name_template: Option<String>,
+    /// Set .Release.IsUpgrade instead of .Release.IsInstall
+    #[arg(long)]
+    is_upgrade: bool,
+    /// Do not check the values against values.schema.json
+    #[arg(long)]
+    skip_schema_validation: bool,
+}
+
+/// The release's name where none is given, as Helm has it.
+const DEFAULT_NAME: &str = "release-name";
+
+/// Helm's limit of a release's name, in bytes.
+const NAME_BYTES_MAX: usize = 53;
+
+pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
+    let (name, path) = name_and_chart(args).map_err(|error| vec![error])?;
+    let mut warnings = Vec::new();
+    let result = render(args, &name, &dir.join(path), &mut warnings);
+    output.report(warnings.into_iter().map(Finding::from));
+    let (sorted, crds) = result?;
+    output.text(&print(args, &sorted, &crds)?);
+    Ok(Status::Fine)
+}
+
+fn name_and_chart(args: &Args) -> Result<(String, PathBuf), Diagnostic> {
+    let (name, chart) = match (&args.positional[..], &args.name_template) {
+        ([name, chart], None) => (name.clone(), chart),
+        ([chart], None) => (DEFAULT_NAME.to_owned(), chart),
+        ([chart], Some(template)) => (engine::name_from_template(template)?, chart),
+        _ => {
+            return Err(Diagnostic::error("both a release name and --name-template are given")
+                .help("leave one of them out: kcfg template --name-template TEMPLATE CHART"));
+        }
+    };
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    if name.len() > NAME_BYTES_MAX || !name.split('.').all(part) {
+        return Err(Diagnostic::error(format!("`{name}` is not a release name")).help(format!(
+            "a release name has at most {NAME_BYTES_MAX} lower-case letters, digits, `-` and `.`, and begins and ends with a letter or digit"
+        )));
+    }
+    Ok((name, PathBuf::from(chart)))
+}
+
+/// The files of crds/: Helm's path and the text of each.
+type Crds = Vec<(String, Arc<[u8]>)>;
+
+fn render(
+    args: &Args,
+    name: &str,
+    path: &Path,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<(Sorted, Crds), Vec<Diagnostic>> {
+    let single = |error: Diagnostic| vec![error];
+    let shown = path.strip_prefix(".").unwrap_or(path).display().to_string();
+    let shown = if shown.is_empty() { "." } else { shown.trim_end_matches('/') };
+    let loaded = chart::load(shown, chart::read_folder(path, shown, Path::new("/")).map_err(single)?)?;
+    warnings.extend(loaded.warnings);
+    let chart = Arc::new(loaded.chart);
+    let (merged, layers) = merge_values(args, chart.engine).map_err(single)?;
+    let (prepared, more) = values::prepare_merged(&chart, &merged, layers)?;
+    warnings.extend(more);
+    let version = args.kube_version.as_deref().map_or(Ok(KubeVersion::default()), KubeVersion::parse);
+    let version = version.map_err(|message| {
+        single(Diagnostic::error(format!("invalid kube version: {message}")).help("it has the form 1.33.0 or v1.33.0"))
+    })?;
+    let capabilities = Capabilities::new(version, &args.api_versions);
+    let rendered = engine::compile(&chart)?.render(&RenderInput {
+        release_name: name,
+        namespace: &args.namespace,
+        environment: "",
+        is_upgrade: args.is_upgrade,
+        prepared: &prepared,
+        capabilities: &capabilities,
+        randomness: Randomness::Real,
+    })?;
+    warnings.extend(rendered.warnings);
+    let mut sorted = manifest::sort(rendered.files)?;
+    warnings.append(&mut sorted.warnings);
+    let mut crds = Vec::new();
+    collect_crds(&prepared.chart, &mut crds);
+    Ok((sorted, crds))
+}
+
+fn collect_crds(chart: &PreparedChart, crds: &mut Crds) {
+    crds.extend(chart.chart.crds.iter().map(|file| (format!("{}/{}", chart.full_path, file.path), file.bytes.clone())));
+    chart.dependencies.iter().for_each(|dependency| collect_crds(dependency, crds));
+}
+
+/// The values of the command line, merged in Helm's order: files first, then the flags.
+fn merge_values(args: &Args, engine: EngineKind) -> Result<(Node, Vec<Layer>), Diagnostic> {
+    let numbers = match engine {
+        EngineKind::Helm => Numbers::Float64,
+        EngineKind::Tera => Numbers::Exact,
+    };
+    let mut layers = Vec::new();
+    for file in &args.values {
+        let source = read_values(file)?;
+        let document = yaml::read(&source, &ReadOptions { numbers, ..ReadOptions::default() })?;
+        layers.push(Layer { source, root: document.node });
+    }
+    Ok((values::merge_files(&layers), layers))
+}
+
+/// The text of a values file; `-` is standard input.
+fn read_values(file: &str) -> Result<Arc<Source>, Diagnostic> {
+    let mut bytes = Vec::new();
+    let read = match file {
+        "-" => std::io::stdin().read_to_end(&mut bytes),
+        _ => std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Diagnostic::error(format!("cannot read this values file: {error}")).at_file(file))?;
+    yaml::decode(&bytes, file)
+}
+
+/// The output in Helm's form.
+fn print(args: &Args, sorted: &Sorted, crds: &Crds) -> Result<String, Vec<Diagnostic>> {
+    let mut text = String::new();
+    let mut add = |path: &str, document: &str| {
+        text.push_str("---\n# Source: ");
+        text.push_str(path);
+        text.push('\n');
+        text.push_str(document);
+        text.push('\n');
+    };
+    if args.include_crds {
+        for (path, bytes) in crds {
+            add(path, &String::from_utf8_lossy(bytes));
+        }
+    }
+    for manifest in &sorted.manifests {
+        add(&manifest.path, manifest.text());
+    }
+    let mut text = text.trim().to_owned() + "\n";
+    if !args.no_hooks {
+        for hook in &sorted.hooks {
+            if !(args.skip_tests && hook.hook.contains(&HookEvent::Test)) {
+                text.push_str(&format!("---\n# Source: {}\n{}\n", hook.path, hook.text()));
+            }
+        }
+    }
+    if args.show_only.is_empty() { Ok(text) } else { show_only(&args.show_only, &text) }
+}
+
+/// The documents whose `# Source:` path below the chart matches one of the globs, in the order of the globs.
+fn show_only(globs: &[String], text: &str) -> Result<String, Vec<Diagnostic>> {
+    let documents: Vec<(&str, &str)> = manifest::split(text)
+        .into_iter()
+        .filter_map(|range| {
+            let document = &text[range];
+            let path = document.lines().find_map(|line| line.split_once("# Source: "))?.1;
+            Some((path.split_once('/')?.1, document))
+        })
+        .collect();
+    let mut shown = String::new();
+    for glob in globs {
+        let before = shown.len();
+        // As Go's filepath.Match: a star stays within a name.
+        let parts: Vec<Glob> = glob
+            .split('/')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|message: String| vec![Diagnostic::error(format!("`{glob}` is not a glob: {message}"))])?;
+        for (_, document) in documents.iter().filter(|(path, _)| {
+            parts.len() == path.split('/').count()
+                && parts.iter().zip(path.split('/')).all(|(part, name)| part.matches(name))
+        }) {
+            shown.push_str("---\n");
+            shown.push_str(document);
+            shown.push('\n');
+        }
+        if shown.len() == before {
+            let known = documents.iter().map(|(path, _)| *path);
+            let help = match crate::error::nearest(glob, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "give a path below the chart, like templates/deployment.yaml".into(),
+            };
+            return Err(vec![
+                Diagnostic::error(format!("could not find template {glob} in chart, or it rendered to nothing"))
+                    .help(help),
+            ]);
+        }
+    }
+    Ok(shown)
+}
