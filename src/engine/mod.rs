@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 mod helm;
+pub mod tera;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::chart::{Chart, EngineKind};
 use crate::error::{Diagnostic, Source};
 
 pub use helm::HelmEngine;
+pub use tera::TeraEngine;
 
 /// A chart whose templates are compiled; shared by all its releases, rendered in parallel.
 pub trait Engine: Send + Sync {
@@ -98,7 +100,7 @@ pub type ChartRef = Arc<Chart>;
 pub fn compile(chart: &Arc<Chart>) -> Result<Box<dyn Engine>, Vec<Diagnostic>> {
     Ok(match chart.engine {
         EngineKind::Helm => Box::new(HelmEngine::compile(chart)?),
-        EngineKind::Tera => return Err(vec![Diagnostic::error("no tera yet")]),
+        EngineKind::Tera => Box::new(TeraEngine::compile(chart)?),
     })
 }
 
