@@ -6,6 +6,7 @@
 //! A release that can be named but not honoured is *refused*: it keeps its rendered folder.
 
 mod document;
+mod elsewhere;
 mod environment;
 mod flux;
 mod helm_operator;

@@ -354,3 +354,32 @@ fn what_flux_would_do_to_objects_is_refused() {
         assert!(findings(&docs).iter().any(|finding| finding.contains(expected)), "{spec}: {:?}", findings(&docs));
     }
 }
+
+#[test]
+fn a_chart_that_is_elsewhere_is_refused_with_the_way_to_bring_it() {
+    let table = [
+        (
+            "{chart: {repository: 'https://u:p@charts.example.com/', name: redis, version: 8.0.13}}",
+            "the chart of web is in a chart repository: redis 8.0.13 of https://charts.example.com/",
+            "`helm pull redis --repo https://charts.example.com/ --version 8.0.13 --untar -d charts` brings it here, \
+             then write `chart: {path: charts/redis}`; or list `prod/web: REASON` under `skip` in kcfg.yaml",
+        ),
+        (
+            "{chart: {git: 'git@h:a/b', path: charts/api, ref: v1}}",
+            "the chart of web is in another Git repository: h/a/b at v1",
+            "copy its folder charts/api to charts/api and write `chart: {path: charts/api}`; or list \
+             `prod/web: REASON` under `skip` in kcfg.yaml",
+        ),
+        (
+            "{chart: {repository: 'oci://h/charts/', name: redis, version: '1'}}",
+            "the chart of web is in a chart repository: redis 1 of oci://h/charts/",
+            "`helm pull oci://h/charts/redis --version 1 --untar -d charts` brings it here, then write \
+             `chart: {path: charts/redis}`; or list `prod/web: REASON` under `skip` in kcfg.yaml",
+        ),
+    ];
+    for (spec, message, help) in table {
+        let error = one(&helm_release(spec)).chart_is_elsewhere("prod", "h/a/b");
+        assert_eq!((&*error.message, error.help.as_deref()), (message, Some(help)));
+        assert!(error.place.is_some());
+    }
+}

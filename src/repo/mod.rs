@@ -5,18 +5,27 @@
 //! environment's variables) and knows nothing of what the documents mean.
 
 mod files;
+mod git;
 mod glob;
+mod lock;
+mod refs;
 mod selector;
 mod settings;
+mod url;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::Diagnostic;
 
 pub use files::{Environments, RELEASE_FILE_BYTES_MAX, ReleaseFiles};
+pub use git::{Git, Remote, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX, TreeFile, TreeFolder};
 pub use glob::{Glob, PathGlob};
+pub use lock::{CommitId, LOCK_FILE, LOCK_VERSION, Lock};
+pub use refs::{ChartOrigin, ChartRequest, Identity, Moved, Refs};
 pub use selector::Selector;
 pub use settings::{SETTINGS_FILE, Settings, Skip};
+pub use url::RepositoryUrl;
 
 /// The folder of environments.
 pub const RELEASES_FOLDER: &str = "releases";
@@ -30,6 +39,7 @@ pub struct Repository {
     pub git_root: Option<PathBuf>,
     /// kcfg.yaml, or what holds without it.
     pub settings: Settings,
+    git: OnceLock<Result<Option<Git>, Diagnostic>>,
 }
 
 impl Repository {
@@ -67,9 +77,27 @@ impl Repository {
         })?;
         let settings = Settings::read(&root.join(SETTINGS_FILE))?;
         let git_root = root.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_path_buf);
-        Ok(Repository { root, git_root, settings })
+        Ok(Repository { root, git_root, settings, git: OnceLock::new() })
+    }
+
+    /// Git's refs and objects, opened at the first call; none for a folder without Git.
+    ///
+    /// # Errors
+    /// `.git` is there and cannot be opened.
+    pub fn git(&self) -> Result<Option<&Git>, Diagnostic> {
+        let opened = self.git.get_or_init(|| self.git_root.as_deref().map(Git::open).transpose());
+        opened.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// The folder of the root below Git's, with `/` at its end; empty where they are the same.
+    fn prefix(&self) -> String {
+        let below = self.git_root.as_deref().and_then(|git_root| self.root.strip_prefix(git_root).ok());
+        let parts = below.into_iter().flat_map(Path::components);
+        parts.map(|part| format!("{}/", part.as_os_str().to_string_lossy())).collect()
     }
 }
 
+#[cfg(test)]
+mod git_tests;
 #[cfg(test)]
 mod tests;
