@@ -34,14 +34,18 @@ docs:
 test *ARGS:
     cargo test --locked {{ARGS}}
 
-# Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run).
-oracle *CASES:
-    tests/oracle/record.sh {{CASES}}
+# Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run); --check only compares.
+oracle *ARGS:
+    tests/oracle/record.sh {{ARGS}}
 
-# Speed: a generated repository, and one small chart as a whole process.
-bench *ARGS:
-    cargo run --quiet --locked --profile release --example bench -- {{ARGS}}
+# Speed: a generated repository (500 releases of 5 objects, or as many as given), and one small chart as a whole process.
+bench *NUMBERS:
+    cargo bench --quiet --locked --bench bench -- {{NUMBERS}}
 
-# Speed on any repository, against the real `helm template` once per release.
+# Leaves the generated repository in a folder.
+bench-generate DIR RELEASES OBJECTS:
+    cargo bench --quiet --locked --bench bench -- generate "{{absolute_path(DIR)}}" {{RELEASES}} {{OBJECTS}}
+
+# Speed on any repository (in a copy of it), against the real `helm template` once per release.
 bench-repo PATH:
-    cargo run --quiet --locked --release --example bench -- --repo {{PATH}}
+    cargo bench --quiet --locked --bench bench -- repo "{{absolute_path(PATH)}}"

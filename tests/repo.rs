@@ -138,6 +138,7 @@ pub fn kcfg(folder: &Path, args: &[&str]) -> Run {
         .args(args)
         .current_dir(folder)
         .env("NO_COLOR", "1")
+        .env("TZ", "UTC")
         .output()
         .expect("kcfg can be run");
     Run {
