@@ -3,6 +3,7 @@
 //! Whatever a table or a golden folder beside the code can prove is proved there; here is what needs the whole program.
 
 mod layout;
+mod parity;
 mod repo;
 
 #[test]
