@@ -383,3 +383,23 @@ fn a_chart_that_is_elsewhere_is_refused_with_the_way_to_bring_it() {
         assert!(error.place.is_some());
     }
 }
+
+proptest::proptest! {
+    /// Damaged documents are findings, never panics; and a document that was read is always accounted for.
+    #[test]
+    fn damaged_documents_never_panic(at in 0usize..400, cut in 0usize..12, put in "[a-z{}\\[\\]:, \n'\"*&-]{0,6}") {
+        let text = format!(
+            "{}---\n{}---\napiVersion: kcfg.dev/v1\nkind: Environment\nspec: {{values: {{a: 1}}, scopes: {{a/B: Cluster}}}}\n",
+            helm_release("{chart: {path: c, ref: x}, values: {a: 1}, valuesFrom: [{chartFileRef: {path: x}}]}"),
+            flux("{chart: {spec: {chart: c, sourceRef: {kind: GitRepository, name: repo}}}}"),
+        );
+        let at = at.min(text.len());
+        let end = (at + cut).min(text.len());
+        let damaged = format!("{}{put}{}", &text[..at], &text[end..]);
+        let docs = parse(&[("web.yaml", &damaged), ("s.yaml", GIT_SOURCE)]);
+        for finding in findings(&docs) {
+            proptest::prop_assert!(!finding.is_empty());
+        }
+        proptest::prop_assert!(!docs.raw.is_empty(), "the other file is read whatever this one holds");
+    }
+}

@@ -69,8 +69,8 @@ fn request<'a>(reference: Option<&'a str>) -> ChartRequest<'a> {
 }
 
 fn refs<'r>(repository: &'r Repository, lock: &Lock, is_updating: bool) -> Refs<'r> {
-    let identity = Identity::find(repository, [(URL, "charts/web")]).expect("Git is there");
-    Refs::new(repository, identity, lock.clone(), is_updating).expect("Git is there")
+    let identity = Identity::find(repository, [(URL, "charts/web")]);
+    Refs::new(repository, identity, lock.clone(), is_updating)
 }
 
 fn commit_of(origin: ChartOrigin) -> String {
@@ -202,27 +202,25 @@ fn this_repository_is_known_by_setting_remote_or_majority() {
     // The only remote is a folder: most releases decide, if their charts are here.
     let identity =
         find(&repository, &[(URL, "charts/web"), (URL, "charts/gone"), (URL, "charts/web"), (other, "charts/web")]);
-    let identity = identity.expect("Git is there");
     assert!(is_this(&identity, "ssh://git@example.com/team/config") && !is_this(&identity, other));
     assert!(identity.note.as_ref().is_some_and(|note| note.help.as_ref().is_some_and(|help| help.contains(URL))));
-    let nothing_here = find(&repository, &[(URL, "charts/gone"), (URL, "charts/gone2")]).expect("Git is there");
+    let nothing_here = find(&repository, &[(URL, "charts/gone"), (URL, "charts/gone2")]);
     assert!(!is_this(&nothing_here, URL) && nothing_here.note.is_none());
-    let tie = find(&repository, &[(URL, "charts/web"), (other, "charts/web")]).expect("Git is there");
+    let tie = find(&repository, &[(URL, "charts/web"), (other, "charts/web")]);
     assert!(!is_this(&tie, URL) && !is_this(&tie, other));
 
     // A remote decides, under any name and spelling.
     git(&two.clone, &["remote", "add", "upstream", "https://token@EXAMPLE.com/team/config"]);
     let repository = open();
-    let identity =
-        find(&repository, &[(URL, "x"), (other, "charts/web"), (other, "charts/web")]).expect("Git is there");
+    let identity = find(&repository, &[(URL, "x"), (other, "charts/web"), (other, "charts/web")]);
     assert!(is_this(&identity, URL) && !is_this(&identity, other) && identity.note.is_none());
     // So does the setting.
     write(&two.clone, &[("kcfg.yaml", "repository: git@example.com:team/other.git")]);
     let repository = open();
-    let identity = find(&repository, &[("git@x:a/b", "charts/web")]).expect("Git is there");
+    let identity = find(&repository, &[("git@x:a/b", "charts/web")]);
     assert!(is_this(&identity, other) && !is_this(&identity, "git@x:a/b"));
 
-    let mut refs = Refs::new(&repository, identity, Lock::default(), false).expect("Git is there");
+    let mut refs = Refs::new(&repository, identity, Lock::default(), false);
     let request = ChartRequest { git: Some("git@x:a/b"), ..request(None) };
     let elsewhere = refs.resolve(&request).expect("it is elsewhere");
     assert_eq!(elsewhere, ChartOrigin::Elsewhere(RepositoryUrl::parse("ssh://x/a/b")));
@@ -341,6 +339,13 @@ fn worktrees_nested_roots_and_folders_without_git_work() {
     let mut found = refs(&tree, &Lock::default(), false);
     assert_eq!(commit_of(found.resolve(&request(Some("staging"))).expect("it is here")), two.staging);
 
+    // A checkout whose configuration says that it is none, as some CI systems leave it.
+    git(&two.clone, &["config", "core.bare", "true"]);
+    let bare = Repository::discover(&two.clone).expect("a repository");
+    let mut found = refs(&bare, &Lock::default(), false);
+    assert_eq!(commit_of(found.resolve(&request(Some("staging"))).expect("it is here")), two.staging);
+    git(&two.clone, &["config", "core.bare", "false"]);
+
     // releases/ below Git's root: a URL's path counts from Git's root, a bare path from ours.
     git(&two.clone, &["checkout", "-q", "-b", "nested"]);
     let id = commit(&two.clone, &[("deploy/releases/prod/a.yaml", ""), ("deploy/charts/api/Chart.yaml", "x")]);
@@ -368,9 +373,13 @@ fn worktrees_nested_roots_and_folders_without_git_work() {
 #[test]
 fn a_damaged_git_folder_is_an_error_and_an_empty_one_works() {
     let folder = tempfile::tempdir().expect("a folder");
-    write(folder.path(), &[(".git/HEAD", "nonsense"), ("releases/prod/web.yaml", "")]);
+    write(folder.path(), &[(".git/HEAD", "nonsense"), ("releases/prod/a.yaml", ""), ("charts/web/Chart.yaml", "")]);
     let repository = Repository::open(folder.path()).expect("files need no Git");
     assert!(repository.git().is_err());
+    let mut found = refs(&repository, &Lock::default(), false);
+    assert!(found.resolve(&request(Some("main"))).expect_err("a ref needs Git").message.contains("cannot be opened"));
+    let own = ChartRequest { git: None, ..request(None) };
+    assert!(is_working_tree(&found.resolve(&own).expect("a folder needs no Git")));
     let folder = tempfile::tempdir().expect("a folder");
     git(folder.path(), &["init", "-q"]);
     let repository = Repository::open(folder.path()).expect("a repository");

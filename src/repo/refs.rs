@@ -73,13 +73,10 @@ impl Identity {
     /// kcfg.yaml's `repository` and every remote count. Where the releases name none of them (a clone of a mirror, a
     /// fork), it is the URL that most releases name, if most of their charts are here.
     ///
-    /// # Errors
-    /// Git cannot be opened.
-    pub fn find<'a>(
-        repository: &Repository,
-        named: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Identity, Diagnostic> {
-        let remotes = repository.git()?.map(super::Git::remotes).unwrap_or_default();
+    /// Git that cannot be opened is as if there were no remotes: the error shows when a ref needs Git.
+    pub fn find<'a>(repository: &Repository, named: impl IntoIterator<Item = (&'a str, &'a str)>) -> Identity {
+        let git = repository.git().unwrap_or_default();
+        let remotes = git.map(super::Git::remotes).unwrap_or_default();
         let mut urls: BTreeSet<RepositoryUrl> = remotes.iter().flat_map(|remote| remote.urls.iter().cloned()).collect();
         let setting = repository.settings.repository.as_ref().map(|text| RepositoryUrl::parse(text.as_str()));
         urls.extend(setting.clone());
@@ -96,7 +93,7 @@ impl Identity {
         }
         let is_decided = setting.is_some() || by_url.keys().any(|url| identity.urls.contains(url));
         if is_decided {
-            return Ok(identity);
+            return identity;
         }
         let most = by_url.values().map(Vec::len).max().unwrap_or(0);
         let mut candidates = by_url.into_iter().filter(|(_, paths)| paths.len() == most);
@@ -118,7 +115,7 @@ impl Identity {
                 identity.urls.insert(url);
             }
         }
-        Ok(identity)
+        identity
     }
 
     /// Whether a URL means this repository.
@@ -151,22 +148,15 @@ pub struct Refs<'r> {
 
 impl<'r> Refs<'r> {
     /// Starts from what kcfg.lock says. With `is_updating` refs are resolved anew (`--update-refs`).
-    ///
-    /// # Errors
-    /// Git cannot be opened.
-    pub fn new(
-        repository: &'r Repository,
-        identity: Identity,
-        mut lock: Lock,
-        is_updating: bool,
-    ) -> Result<Refs<'r>, Diagnostic> {
+    pub fn new(repository: &'r Repository, identity: Identity, mut lock: Lock, is_updating: bool) -> Refs<'r> {
         let setting = repository.settings.branch.as_ref().map(ToString::to_string);
         if setting.is_none() && lock.branch.is_none() {
-            lock.branch = repository.git()?.and_then(super::Git::default_branch);
+            // As for the remotes: Git that cannot be opened is an error only where a ref needs it.
+            lock.branch = repository.git().unwrap_or_default().and_then(super::Git::default_branch);
         }
         let default_branch = setting.or_else(|| lock.branch.clone());
         let (used, moved) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Refs { repository, identity, lock, is_updating, default_branch, used, moved })
+        Refs { repository, identity, lock, is_updating, default_branch, used, moved }
     }
 
     /// The branch whose name means the working tree, where the environment names none.
@@ -233,11 +223,11 @@ impl<'r> Refs<'r> {
             )));
         };
         let locked = self.lock.commit(THIS_REPOSITORY, reference).cloned();
-        let is_fresh = !self.used.insert(reference.to_string());
+        let is_known = !self.used.insert(reference.to_string());
         if let Some(locked) = &locked
-            && (!self.is_updating || is_fresh)
+            && (!self.is_updating || is_known)
         {
-            if git.has_commit(locked) {
+            if is_known || git.has_commit(locked) {
                 return Ok(locked.clone());
             }
             return Err(Diagnostic::error(format!(

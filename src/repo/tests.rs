@@ -105,3 +105,22 @@ fn links_are_followed_inside_the_repository_only() {
     let elsewhere = repository.read_release_files("elsewhere");
     assert!(elsewhere.sources.is_empty() && elsewhere.errors.len() == 1);
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_selector_or_an_error(text in "[a-c*?\\[\\]{},!\\\\/-]{0,16}", name in "[a-c/]{0,8}") {
+        if let Ok(selector) = text.parse::<Selector>() {
+            selector.matches_object(&name, &name, &name, &name);
+        }
+        if let Ok(glob) = text.parse::<PathGlob>() {
+            glob.matches(&name);
+        }
+        if let Ok(glob) = text.parse::<Glob>() {
+            glob.matches_ignoring_case(&name);
+            // A pattern without wildcards matches its own text and nothing else.
+            if let Some(literal) = glob.literal() {
+                proptest::prop_assert!(glob.matches(&literal));
+            }
+        }
+    }
+}
