@@ -8,8 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::event::{Event, Located};
+use super::fault::Failure;
+use super::number::go_shortest;
 use super::read::{DuplicateKeys, Limits, Numbers, ReadOptions};
-use super::scalar::{self, Scalar, TAG_PREFIX};
+use super::scalar::{self, NoKey, Scalar, TAG_PREFIX};
 use super::value::{Entry, Map, Node, Value};
 use crate::error::{Diagnostic, Place, Source, Span};
 
@@ -41,6 +43,8 @@ enum Items<'a> {
 enum Expect<'a> {
     Key,
     Value(Cow<'a, str>, Span),
+    /// The same after a scalar that no JSON key can be made of: go-yaml's message wants the value, too.
+    NoKey(NoKey, Span),
     Merge(Span),
 }
 
@@ -75,7 +79,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Takes the next event of the document, from after its start to before its end.
-    pub(super) fn event(&mut self, (event, span): Located<'a>) -> Result<(), Diagnostic> {
+    pub(super) fn event(&mut self, (event, span): Located<'a>) -> Result<(), Failure> {
         match event {
             Event::Scalar { text, tag, plain, anchor } => self.scalar(text, tag.as_deref(), plain, anchor, span),
             Event::SequenceStart { anchor } => self.begin(Items::Sequence(Vec::new()), anchor, span),
@@ -94,12 +98,13 @@ impl<'a> Builder<'a> {
         (self.root, self.warnings)
     }
 
-    fn begin(&mut self, items: Items<'a>, anchor: Option<usize>, start: Span) -> Result<(), Diagnostic> {
+    fn begin(&mut self, items: Items<'a>, anchor: Option<usize>, start: Span) -> Result<(), Failure> {
         let Limits { depth_max, .. } = self.options.limits;
         if self.open.len() >= depth_max {
-            return Err(Diagnostic::error(format!("the document is nested more than {depth_max} levels deep"))
+            let diagnostic = Diagnostic::error(format!("the document is nested more than {depth_max} levels deep"))
                 .at(self.source, start)
-                .help("no Kubernetes object is nested that deep; look for an indentation that grows by mistake"));
+                .help("no Kubernetes object is nested that deep; look for an indentation that grows by mistake");
+            return Err(Failure { go: format!("yaml: exceeded max depth of {depth_max}"), diagnostic });
         }
         if let Some(anchor) = anchor {
             self.anchors.insert(anchor, Anchor::Open);
@@ -108,7 +113,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn end(&mut self, end: Span) -> Result<(), Diagnostic> {
+    fn end(&mut self, end: Span) -> Result<(), Failure> {
         let Some(frame) = self.open.pop() else {
             return Ok(());
         };
@@ -124,24 +129,29 @@ impl<'a> Builder<'a> {
         self.complete(Complete { node, scalar: None, is_merge_key: false, is_alias: false, nodes: frame.nodes })
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Failure> {
         let (node, scalar, nodes) = match self.anchors.get(&anchor) {
             Some(Anchor::Done { node, scalar, nodes }) => (node, scalar, *nodes),
             Some(Anchor::Open) => {
-                return Err(Diagnostic::error("this alias stands inside the value that it names, so it has no end")
-                    .at(self.source, span)
-                    .help("give the alias an anchor outside of its own value"));
+                let name = self.source.text.get(span.start as usize + 1..span.end as usize).unwrap_or_default();
+                let go = format!("yaml: anchor '{name}' value contains itself");
+                let diagnostic =
+                    Diagnostic::error("this alias stands inside the value that it names, so it has no end")
+                        .at(self.source, span)
+                        .help("give the alias an anchor outside of its own value");
+                return Err(Failure { go, diagnostic });
             }
-            None => return Err(Diagnostic::error("this alias has no anchor before it").at(self.source, span)),
+            // The parser has numbered this anchor, and every number's node comes before its aliases.
+            None => return Ok(()),
         };
         self.alias_nodes += nodes;
         let Limits { alias_nodes_max, .. } = self.options.limits;
         if self.alias_nodes > alias_nodes_max {
-            return Err(Diagnostic::error(format!(
-                "the aliases of this document stand for more than {alias_nodes_max} values"
-            ))
-            .at(self.source, span)
-            .help("write out what the anchors hold only where it is needed; aliases of aliases multiply"));
+            let message = format!("the aliases of this document stand for more than {alias_nodes_max} values");
+            let diagnostic = Diagnostic::error(message)
+                .at(self.source, span)
+                .help("write out what the anchors hold only where it is needed; aliases of aliases multiply");
+            return Err(Failure { go: "yaml: document contains excessive aliasing".into(), diagnostic });
         }
         let node = Node { value: node.value.clone(), span };
         let scalar = scalar.clone();
@@ -155,13 +165,16 @@ impl<'a> Builder<'a> {
         plain: bool,
         anchor: Option<usize>,
         span: Span,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Failure> {
         let is_merge_key = text == "<<" && (plain || tag.is_some_and(|t| t.strip_prefix(TAG_PREFIX) == Some("merge")));
         let scalar = match tag {
             None if plain => scalar::resolve(text),
             None => Scalar::Str(text),
-            Some(tag) => scalar::resolve_tagged(tag, text).map_err(|what| {
-                Diagnostic::error(what).at(self.source, span).help("remove the tag, or mend the value")
+            Some(tag) => scalar::resolve_tagged(tag, text).map_err(|wrong| Failure {
+                go: format!("yaml: {}", wrong.go),
+                diagnostic: Diagnostic::error(wrong.message)
+                    .at(self.source, span)
+                    .help("remove the tag, or mend the value"),
             })?,
         };
         let is_key = matches!(self.open.last(), Some(Frame { items: Items::Mapping { expect: Expect::Key, .. }, .. }));
@@ -178,7 +191,7 @@ impl<'a> Builder<'a> {
         self.complete(complete)
     }
 
-    fn value(&self, scalar: &Scalar<'a>, span: Span) -> Result<Value, Diagnostic> {
+    fn value(&self, scalar: &Scalar<'a>, span: Span) -> Result<Value, Failure> {
         let floats = self.options.numbers == Numbers::Float64;
         Ok(match scalar {
             Scalar::Null => Value::Null,
@@ -188,19 +201,28 @@ impl<'a> Builder<'a> {
             Scalar::Int(n) => Value::Int(*n),
             Scalar::UInt(n) => Value::UInt(*n),
             Scalar::Float(n) if n.is_finite() => Value::Float(*n),
-            Scalar::Float(_) => {
-                return Err(Diagnostic::error(
-                    "infinity and not-a-number cannot be said in JSON, so Kubernetes has no such values",
-                )
-                .at(self.source, span)
-                .help("put it in quotes if it is meant as text"));
+            Scalar::Float(n) => {
+                let go = if n.is_nan() {
+                    "NaN"
+                } else if *n > 0.0 {
+                    "+Inf"
+                } else {
+                    "-Inf"
+                };
+                let message = "infinity and not-a-number cannot be said in JSON, so Kubernetes has no such values";
+                return Err(Failure {
+                    go: format!("json: unsupported value: {go}"),
+                    diagnostic: Diagnostic::error(message)
+                        .at(self.source, span)
+                        .help("put it in quotes if it is meant as text"),
+                });
             }
             Scalar::Str(text) => Value::Str(Arc::from(&**text)),
         })
     }
 
     /// Hands a node to the collection it stands in.
-    fn complete(&mut self, done: Complete<'a>) -> Result<(), Diagnostic> {
+    fn complete(&mut self, done: Complete<'a>) -> Result<(), Failure> {
         let Some(frame) = self.open.last_mut() else {
             self.root = Some(done.node);
             return Ok(());
@@ -219,9 +241,19 @@ impl<'a> Builder<'a> {
                         Ok(())
                     }
                     Expect::Key => {
-                        *expect = Expect::Value(key(self.source, done)?, span);
+                        *expect = match key(self.source, done)? {
+                            Ok(key) => Expect::Value(key, span),
+                            Err(kind) => Expect::NoKey(kind, span),
+                        };
                         Ok(())
                     }
+                    Expect::NoKey(kind, key_span) => Err(Failure {
+                        go: {
+                            let value = if done.node.is_null() { "<nil>".into() } else { go_syntax(&done.node.value) };
+                            format!("unsupported map key of type: {}, value: {value}", kind.go())
+                        },
+                        diagnostic: no_key(self.source, kind.name(), key_span),
+                    }),
                     Expect::Value(key, key_span) => {
                         let entry = Entry { key_span, node: done.node };
                         let Some(found) = map.get_mut(&*key) else {
@@ -235,7 +267,8 @@ impl<'a> Builder<'a> {
                         }
                         let finding = duplicate(self.source, &key, key_span, first, self.options.duplicate_keys);
                         if self.options.duplicate_keys == DuplicateKeys::Error {
-                            return Err(finding);
+                            let go = format!("yaml: unmarshal errors:\n  key {key:?} already set in map");
+                            return Err(Failure { go, diagnostic: finding });
                         }
                         self.warnings.push(finding);
                         Ok(())
@@ -247,22 +280,29 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn key<'a>(source: &Arc<Source>, done: Complete<'a>) -> Result<Cow<'a, str>, Diagnostic> {
-    let span = done.node.span;
-    let refuse = |what: &str| {
-        let braces = source.text.get(span.start as usize..).is_some_and(|t| t.starts_with("{{"))
-            || source.text.get(..span.start as usize).is_some_and(|t| t.ends_with('{'));
-        let help = if braces {
-            "`{{` outside of quotes begins a mapping inside a mapping; put the text in quotes, or was a template expected to be rendered here?"
-        } else {
-            "a key is a text, a number or a boolean; put it in quotes if it is meant as text"
-        };
-        Diagnostic::error(format!("{what} cannot be a key")).at(source, span).help(help)
+/// The text of a key; `Ok(Err(_))` for a scalar that cannot be one.
+fn key<'a>(source: &Arc<Source>, done: Complete<'a>) -> Result<Result<Cow<'a, str>, NoKey>, Failure> {
+    let Some(scalar) = done.scalar else {
+        return Err(Failure {
+            go: format!("yaml: invalid map key: {}", go_syntax(&done.node.value)),
+            diagnostic: no_key(source, done.node.value.kind_name(), done.node.span),
+        });
     };
-    match done.scalar {
-        Some(scalar) => scalar::key_text(scalar).map_err(refuse),
-        None => Err(refuse(done.node.value.kind_name())),
+    Ok(scalar::key_text(scalar))
+}
+
+fn no_key(source: &Arc<Source>, what: &str, span: Span) -> Diagnostic {
+    let start = span.start as usize;
+    let braces = source.text.get(start..).is_some_and(|t| t.starts_with("{{"))
+        || source.text.get(..start).is_some_and(|t| t.ends_with('{') && source.text[start..].starts_with('{'));
+    if braces {
+        return Diagnostic::error("`{{` outside of quotes begins a mapping inside a mapping")
+            .at(source, Span::new(start - usize::from(!source.text[start..].starts_with("{{")), start + 1))
+            .help("put the value in quotes; or, if a template was meant, this text is not rendered as one");
     }
+    Diagnostic::error(format!("{what} cannot be a key"))
+        .at(source, span)
+        .help("a key is a text, a number or a boolean; put it in quotes if it is meant as text")
 }
 
 fn duplicate(source: &Arc<Source>, key: &str, second: Span, first: Span, rule: DuplicateKeys) -> Diagnostic {
@@ -288,7 +328,7 @@ fn merge<'a>(
     done: Complete<'a>,
     at: Span,
     warnings: &mut Vec<Diagnostic>,
-) -> Result<(), Diagnostic> {
+) -> Result<(), Failure> {
     let span = done.node.span;
     let maps: Vec<Map> = match done.node.value {
         Value::Map(one) => vec![one],
@@ -322,8 +362,37 @@ fn merge<'a>(
     Ok(())
 }
 
-fn refuse_merge(source: &Arc<Source>, span: Span) -> Diagnostic {
-    Diagnostic::error("a merge key `<<` wants a mapping, or a list of mappings")
-        .at(source, span)
-        .help("give it an alias of a mapping: `<<: *name`")
+fn refuse_merge(source: &Arc<Source>, span: Span) -> Failure {
+    Failure {
+        go: "yaml: map merge requires map or sequence of maps as the value".into(),
+        diagnostic: Diagnostic::error("a merge key `<<` wants a mapping, or a list of mappings")
+            .at(source, span)
+            .help("give it an alias of a mapping: `<<: *name`"),
+    }
+}
+
+/// A value as Go's `%#v` shows it; only go-yaml's messages about keys need it.
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".into(),
+        Value::Bool(b) => b.to_string(),
+        Value::Int(n) => n.to_string(),
+        Value::UInt(n) => format!("0x{n:x}"),
+        Value::Float(n) => {
+            let mut text = String::new();
+            go_shortest(*n, &mut text);
+            text
+        }
+        Value::Str(text) => format!("{text:?}"),
+        Value::Seq(items) => {
+            let items: Vec<String> = items.iter().map(|item| go_syntax(&item.value)).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<String> =
+                map.iter().map(|(key, entry)| format!("{key:?}:{}", go_syntax(&entry.node.value))).collect();
+            entries.sort_unstable();
+            format!("map[interface {{}}]interface {{}}{{{}}}", entries.join(", "))
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod build;
 mod canonical;
 mod event;
+mod fault;
 pub mod fields;
 pub mod go;
 mod json;
@@ -13,6 +14,8 @@ mod number;
 mod parse;
 mod read;
 mod scalar;
+mod scan;
+mod scan_text;
 mod value;
 
 pub use canonical::{canonical, canonical_object};

@@ -1,83 +1,563 @@
-//! Text → events, through crate granit-parser.
+//! Tokens → events, with the grammar of libyaml as go-yaml v2 has it.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use granit_parser::{Event as Granit, ScalarStyle, StrInput};
-
 use super::event::{Event, Located};
+use super::fault::{Failure, Fault, Problem};
 use super::read::ReadOptions;
+use super::scalar::TAG_PREFIX;
+use super::scan::{Kind, Mark, Scanner, Token};
 use crate::error::{Diagnostic, Source, Span};
 
 /// Reads the events of a part of a text.
 pub(super) struct Parser<'a> {
     source: &'a Arc<Source>,
-    base: usize,
-    inner: granit_parser::Parser<'a, StrInput<'a>>,
-    ended: bool,
+    scanner: Scanner<'a>,
+    state: State,
+    states: Vec<State>,
+    /// Where the collections began that are open; for messages.
+    marks: Vec<Mark>,
+    /// The number of the anchor that a name stands for at the cursor.
+    anchors: HashMap<&'a str, usize>,
+    anchors_count: usize,
+    tag_directives: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    /// Before the first document, which needs no `---`.
+    FirstDocumentStart,
+    DocumentStart,
+    DocumentContent,
+    DocumentEnd,
+    BlockNode,
+    BlockSequenceFirst,
+    BlockSequenceEntry,
+    /// A sequence in the column of the key that it belongs to.
+    IndentlessSequenceEntry,
+    BlockMappingFirst,
+    BlockMappingKey,
+    BlockMappingValue,
+    FlowSequenceFirst,
+    FlowSequenceEntry,
+    /// A mapping of one entry that stands in a sequence without braces.
+    FlowPairKey,
+    FlowPairValue,
+    FlowPairEnd,
+    FlowMappingFirst,
+    FlowMappingKey,
+    FlowMappingValue,
+    FlowMappingEmptyValue,
+    End,
 }
 
 impl<'a> Parser<'a> {
-    pub(super) fn new(source: &'a Arc<Source>, span: Span, options: &ReadOptions) -> Result<Parser<'a>, Diagnostic> {
-        let (start, end) = (span.start as usize, span.end as usize);
+    /// A parser of the bytes `span` of a text.
+    pub(super) fn new(source: &'a Arc<Source>, span: Span, options: &ReadOptions) -> Result<Parser<'a>, Failure> {
+        let text: &'a str = &source.text;
+        let boundary = |at: u32| (at as usize..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let end = boundary(span.end);
+        let mut start = boundary(span.start).min(end);
         let max = options.limits.bytes_max;
         if end - start > max {
-            return Err(Diagnostic::error(format!("the text has {} bytes; at most {max} are read", end - start))
-                .at(source, Span::NONE)
-                .help("split the file"));
+            let message = format!("the text has {} bytes; at most {max} are read", end - start);
+            let diagnostic = Diagnostic::error(message).at(source, Span::NONE).help("split the file");
+            return Err(Failure { go: "yaml: input error: the text is too large".into(), diagnostic });
         }
-        let parser_options = granit_parser::options! {
-            emit_comments: false,
-            block_scalar_eof_without_line_feed: true,
-            flow_nesting_limit: 10_000,
-            block_nesting_limit: 10_000,
-        };
-        let inner = granit_parser::Parser::new_from_str_with_options(&source.text[start..end], parser_options);
-        Ok(Parser { source, base: start, inner, ended: false })
+        if text[start..end].starts_with('\u{feff}') {
+            start += '\u{feff}'.len_utf8();
+        }
+        if let Some(at) = control_character(&text[start..end]) {
+            let at = start + at;
+            let problem = Problem {
+                fault: Fault::ControlCharacter,
+                at,
+                line: 0,
+                context_at: at,
+                context_line: 0,
+                in_scanner: false,
+            };
+            return Err(problem.failure(source));
+        }
+        Ok(Parser {
+            source,
+            scanner: Scanner::new(text, start, end),
+            state: State::FirstDocumentStart,
+            states: Vec::new(),
+            marks: Vec::new(),
+            anchors: HashMap::new(),
+            anchors_count: 0,
+            tag_directives: Vec::new(),
+        })
     }
 
     /// The next event; after the stream's end always that.
-    pub(super) fn next(&mut self) -> Result<Located<'a>, Diagnostic> {
-        loop {
-            if self.ended {
-                let end = Span::new(self.source.text.len(), self.source.text.len());
-                return Ok((Event::StreamEnd, end));
+    pub(super) fn next(&mut self) -> Result<Located<'a>, Failure> {
+        self.step().map_err(|error| match error {
+            Stop::Problem(problem) => problem.failure(self.source),
+            Stop::UnknownAnchor(name, span) => Failure {
+                go: format!("yaml: unknown anchor '{name}' referenced"),
+                diagnostic: Diagnostic::error(format!("no anchor `&{name}` stands before this alias"))
+                    .at(self.source, span)
+                    .help("put the text in quotes if its `*` is meant as text"),
+            },
+        })
+    }
+
+    fn step(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        match self.state {
+            State::FirstDocumentStart => self.document_start(true),
+            State::DocumentStart => self.document_start(false),
+            State::DocumentContent => self.document_content(),
+            State::DocumentEnd => self.document_end(),
+            State::BlockNode => self.node(true, false),
+            State::BlockSequenceFirst | State::BlockSequenceEntry => self.block_sequence_entry(),
+            State::IndentlessSequenceEntry => self.indentless_sequence_entry(),
+            State::BlockMappingFirst | State::BlockMappingKey => self.block_mapping_key(),
+            State::BlockMappingValue => self.block_mapping_value(),
+            State::FlowSequenceFirst => self.flow_sequence_entry(true),
+            State::FlowSequenceEntry => self.flow_sequence_entry(false),
+            State::FlowPairKey => self.flow_pair_key(),
+            State::FlowPairValue => self.flow_pair_value(),
+            State::FlowPairEnd => {
+                let at = self.scanner.peek()?.start;
+                self.state = State::FlowSequenceEntry;
+                Ok((Event::MappingEnd, Span::new(at.at, at.at)))
             }
-            let Some(next) = self.inner.next_event() else {
-                self.ended = true;
-                continue;
-            };
-            let (event, span) = next.map_err(|error| {
-                let at = self.base + error.marker().byte_offset().unwrap_or_default();
-                Diagnostic::error(error.info()).at(self.source, Span::new(at, at))
-            })?;
-            let range = span.byte_range().unwrap_or(0..0);
-            let span = Span::new(self.base + range.start, self.base + range.end);
-            let anchored = |id: usize| (id != 0).then_some(id);
-            let event = match event {
-                Granit::DocumentStart(explicit, _) => Event::DocumentStart { explicit },
-                Granit::DocumentEnd => Event::DocumentEnd,
-                Granit::Alias(anchor) => Event::Alias { anchor },
-                Granit::Scalar(text, style, anchor, tag) => {
-                    let tag = tag.map(|t| format!("{}{}", t.handle(), t.suffix()));
-                    let bare = tag.as_deref().is_some_and(|t| t == "!");
-                    Event::Scalar {
-                        text,
-                        plain: bare || (tag.is_none() && style == ScalarStyle::Plain),
-                        tag: tag.map(Into::into),
-                        anchor: anchored(anchor),
-                    }
-                }
-                Granit::SequenceStart(_, anchor, _) => Event::SequenceStart { anchor: anchored(anchor) },
-                Granit::MappingStart(_, anchor, _) => Event::MappingStart { anchor: anchored(anchor) },
-                Granit::SequenceEnd => Event::SequenceEnd,
-                Granit::MappingEnd => Event::MappingEnd,
-                Granit::StreamEnd => {
-                    self.ended = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            return Ok((event, span));
+            State::FlowMappingFirst => self.flow_mapping_key(true),
+            State::FlowMappingKey => self.flow_mapping_key(false),
+            State::FlowMappingValue => self.flow_mapping_value(),
+            State::FlowMappingEmptyValue => {
+                let at = self.scanner.peek()?.start;
+                self.state = State::FlowMappingKey;
+                Ok(empty(at.at))
+            }
+            State::End => Ok((Event::StreamEnd, Span::new(self.scanner.at, self.scanner.at))),
         }
     }
+
+    fn document_start(&mut self, first: bool) -> Result<Located<'a>, Stop<'a>> {
+        if !first {
+            while self.scanner.peek()?.kind == Kind::DocumentEnd {
+                self.scanner.take();
+            }
+        }
+        let Token { kind, start, .. } = self.scanner.peek()?;
+        let start = *start;
+        let implicit = match kind {
+            Kind::StreamEnd => {
+                self.state = State::End;
+                return Ok((Event::StreamEnd, Span::new(start.at, start.at)));
+            }
+            Kind::VersionDirective { .. } | Kind::TagDirective { .. } | Kind::DocumentStart => false,
+            _ => first,
+        };
+        self.anchors.clear();
+        self.tag_directives.clear();
+        self.states.push(State::DocumentEnd);
+        if implicit {
+            self.state = State::BlockNode;
+            return Ok((Event::DocumentStart { explicit: false }, Span::new(start.at, start.at)));
+        }
+        self.directives()?;
+        let Token { kind, start: at, end } = self.scanner.peek()?;
+        if *kind != Kind::DocumentStart {
+            let at = *at;
+            return Err(problem(Fault::DocumentStart, at, None));
+        }
+        let span = Span::new(start.at, *end);
+        self.scanner.take();
+        self.state = State::DocumentContent;
+        Ok((Event::DocumentStart { explicit: true }, span))
+    }
+
+    fn directives(&mut self) -> Result<(), Stop<'a>> {
+        let mut version_seen = false;
+        loop {
+            let Token { kind, start, .. } = self.scanner.peek()?;
+            let start = *start;
+            match kind {
+                Kind::VersionDirective { .. } if version_seen => {
+                    return Err(problem(Fault::DuplicateVersion, start, None));
+                }
+                Kind::VersionDirective { supported: false } => {
+                    return Err(problem(Fault::UnsupportedVersion, start, None));
+                }
+                Kind::VersionDirective { .. } => version_seen = true,
+                Kind::TagDirective { handle, prefix } => {
+                    if self.tag_directives.iter().any(|(known, _)| known == handle) {
+                        return Err(problem(Fault::DuplicateTagDirective, start, None));
+                    }
+                    self.tag_directives.push((handle, prefix.clone()));
+                }
+                _ => return Ok(()),
+            }
+            self.scanner.take();
+        }
+    }
+
+    fn document_content(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let Token { kind, start, .. } = self.scanner.peek()?;
+        match kind {
+            Kind::VersionDirective { .. }
+            | Kind::TagDirective { .. }
+            | Kind::DocumentStart
+            | Kind::DocumentEnd
+            | Kind::StreamEnd => {
+                let at = start.at;
+                self.pop_state();
+                Ok(empty(at))
+            }
+            _ => self.node(true, false),
+        }
+    }
+
+    fn document_end(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let Token { kind, start, end } = self.scanner.peek()?;
+        let mut span = Span::new(start.at, start.at);
+        if *kind == Kind::DocumentEnd {
+            span = Span::new(start.at, *end);
+            self.scanner.take();
+        }
+        self.state = State::DocumentStart;
+        Ok((Event::DocumentEnd, span))
+    }
+
+    /// A value: an alias, or properties and then a scalar or a collection, or properties alone.
+    fn node(&mut self, block: bool, indentless: bool) -> Result<Located<'a>, Stop<'a>> {
+        let first = self.scanner.peek()?.start;
+        let mut anchor = None;
+        let mut tag = None;
+        let mut properties_end = first.at;
+        loop {
+            let token = self.scanner.peek()?;
+            let (start, end) = (token.start, token.end);
+            match &token.kind {
+                Kind::Alias(name) if anchor.is_none() && tag.is_none() => {
+                    let span = Span::new(start.at, end);
+                    let found = self.anchors.get(name).copied();
+                    let anchor = found.ok_or(Stop::UnknownAnchor(name, span))?;
+                    self.scanner.take();
+                    self.pop_state();
+                    return Ok((Event::Alias { anchor }, span));
+                }
+                Kind::Anchor(name) if anchor.is_none() => {
+                    self.anchors_count += 1;
+                    anchor = Some(self.anchors_count);
+                    self.anchors.insert(name, self.anchors_count);
+                }
+                Kind::Tag { handle, suffix } if tag.is_none() => tag = Some((*handle, suffix.clone(), start)),
+                _ => break,
+            }
+            properties_end = end;
+            self.scanner.take();
+        }
+        let tag = match tag {
+            Some((handle, suffix, at)) => Some(self.whole_tag(handle, suffix, at, first)?),
+            None => None,
+        };
+        let token = self.scanner.peek()?;
+        let (start, end) = (token.start, token.end);
+        let begin = Span::new(first.at, end);
+        let next = match &token.kind {
+            Kind::BlockEntry if indentless => State::IndentlessSequenceEntry,
+            Kind::FlowSequenceStart => State::FlowSequenceFirst,
+            Kind::FlowMappingStart => State::FlowMappingFirst,
+            Kind::BlockSequenceStart if block => State::BlockSequenceFirst,
+            Kind::BlockMappingStart if block => State::BlockMappingFirst,
+            Kind::Scalar { .. } => {
+                self.pop_state();
+                let Some(Token { kind: Kind::Scalar { text, plain }, .. }) = self.scanner.take() else {
+                    return Err(problem(Fault::NodeContent, start, Some(first)));
+                };
+                let plain = if let Some(tag) = &tag { tag == "!" } else { plain };
+                return Ok((Event::Scalar { text, tag, plain, anchor }, begin));
+            }
+            _ if anchor.is_some() || tag.is_some() => {
+                self.pop_state();
+                let plain = tag.is_none();
+                let span = Span::new(first.at, properties_end);
+                return Ok((Event::Scalar { text: Cow::Borrowed(""), tag, plain, anchor }, span));
+            }
+            _ => return Err(problem(Fault::NodeContent, start, Some(first))),
+        };
+        self.state = next;
+        match next {
+            State::IndentlessSequenceEntry | State::FlowSequenceFirst | State::BlockSequenceFirst => {
+                Ok((Event::SequenceStart { anchor }, begin))
+            }
+            _ => Ok((Event::MappingStart { anchor }, begin)),
+        }
+    }
+
+    fn whole_tag(
+        &self,
+        handle: &'a str,
+        suffix: Cow<'a, str>,
+        at: Mark,
+        context: Mark,
+    ) -> Result<Cow<'a, str>, Stop<'a>> {
+        if handle.is_empty() {
+            return Ok(suffix);
+        }
+        let defined = self.tag_directives.iter().find(|(known, _)| *known == handle);
+        let prefix = match (defined, handle) {
+            (Some((_, prefix)), _) => &**prefix,
+            (None, "!") => "!",
+            (None, "!!") => TAG_PREFIX,
+            (None, _) => return Err(problem(Fault::UndefinedTagHandle, at, Some(context))),
+        };
+        Ok(Cow::Owned(format!("{prefix}{suffix}")))
+    }
+
+    fn block_sequence_entry(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        self.begin_if(State::BlockSequenceFirst)?;
+        let token = self.scanner.peek()?;
+        let (start, end) = (token.start, token.end);
+        match token.kind {
+            Kind::BlockEntry => {
+                self.scanner.take();
+                if matches!(self.scanner.peek()?.kind, Kind::BlockEntry | Kind::BlockEnd) {
+                    self.state = State::BlockSequenceEntry;
+                    return Ok(empty(end));
+                }
+                self.states.push(State::BlockSequenceEntry);
+                self.node(true, false)
+            }
+            Kind::BlockEnd => Ok(self.finish(Event::SequenceEnd)),
+            _ => Err(problem(Fault::BlockCollectionEntry, start, self.marks.pop())),
+        }
+    }
+
+    fn indentless_sequence_entry(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let token = self.scanner.peek()?;
+        let (start, end) = (token.start, token.end);
+        if token.kind != Kind::BlockEntry {
+            self.pop_state();
+            return Ok((Event::SequenceEnd, Span::new(start.at, start.at)));
+        }
+        self.scanner.take();
+        match self.scanner.peek()?.kind {
+            Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd => {
+                self.state = State::IndentlessSequenceEntry;
+                Ok(empty(end))
+            }
+            _ => {
+                self.states.push(State::IndentlessSequenceEntry);
+                self.node(true, false)
+            }
+        }
+    }
+
+    fn block_mapping_key(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        self.begin_if(State::BlockMappingFirst)?;
+        let token = self.scanner.peek()?;
+        let (start, end) = (token.start, token.end);
+        match token.kind {
+            Kind::Key => {
+                self.scanner.take();
+                if matches!(self.scanner.peek()?.kind, Kind::Key | Kind::Value | Kind::BlockEnd) {
+                    self.state = State::BlockMappingValue;
+                    return Ok(empty(end));
+                }
+                self.states.push(State::BlockMappingValue);
+                self.node(true, true)
+            }
+            Kind::BlockEnd => Ok(self.finish(Event::MappingEnd)),
+            _ => Err(problem(Fault::BlockMappingKey, start, self.marks.pop())),
+        }
+    }
+
+    fn block_mapping_value(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let token = self.scanner.peek()?;
+        let (start, end) = (token.start, token.end);
+        self.state = State::BlockMappingKey;
+        if token.kind != Kind::Value {
+            return Ok(empty(start.at));
+        }
+        self.scanner.take();
+        if matches!(self.scanner.peek()?.kind, Kind::Key | Kind::Value | Kind::BlockEnd) {
+            return Ok(empty(end));
+        }
+        self.states.push(State::BlockMappingKey);
+        self.node(true, true)
+    }
+
+    fn flow_sequence_entry(&mut self, first: bool) -> Result<Located<'a>, Stop<'a>> {
+        self.begin_if(State::FlowSequenceFirst)?;
+        if self.scanner.peek()?.kind != Kind::FlowSequenceEnd {
+            if !first {
+                self.flow_separator(Fault::FlowSequenceEnd)?;
+            }
+            let token = self.scanner.peek()?;
+            let (start, end) = (token.start, token.end);
+            match token.kind {
+                Kind::Key => {
+                    self.scanner.take();
+                    self.state = State::FlowPairKey;
+                    return Ok((Event::MappingStart { anchor: None }, Span::new(start.at, end)));
+                }
+                Kind::FlowSequenceEnd => {}
+                _ => {
+                    self.states.push(State::FlowSequenceEntry);
+                    return self.node(false, false);
+                }
+            }
+        }
+        Ok(self.finish(Event::SequenceEnd))
+    }
+
+    fn flow_pair_key(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let token = self.scanner.peek()?;
+        if matches!(token.kind, Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd) {
+            // go-yaml takes the token here, so that `[? : a]` is an error; so it is for this.
+            let end = token.end;
+            self.scanner.take();
+            self.state = State::FlowPairValue;
+            return Ok(empty(end));
+        }
+        self.states.push(State::FlowPairValue);
+        self.node(false, false)
+    }
+
+    fn flow_pair_value(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let token = self.scanner.peek()?;
+        let at = token.start.at;
+        if token.kind == Kind::Value {
+            self.scanner.take();
+            if !matches!(self.scanner.peek()?.kind, Kind::FlowEntry | Kind::FlowSequenceEnd) {
+                self.states.push(State::FlowPairEnd);
+                return self.node(false, false);
+            }
+        }
+        self.state = State::FlowPairEnd;
+        Ok(empty(at))
+    }
+
+    fn flow_mapping_key(&mut self, first: bool) -> Result<Located<'a>, Stop<'a>> {
+        self.begin_if(State::FlowMappingFirst)?;
+        if self.scanner.peek()?.kind != Kind::FlowMappingEnd {
+            if !first {
+                self.flow_separator(Fault::FlowMappingEnd)?;
+            }
+            match self.scanner.peek()?.kind {
+                Kind::Key => {
+                    self.scanner.take();
+                    let token = self.scanner.peek()?;
+                    let at = token.start.at;
+                    if matches!(token.kind, Kind::Value | Kind::FlowEntry | Kind::FlowMappingEnd) {
+                        self.state = State::FlowMappingValue;
+                        return Ok(empty(at));
+                    }
+                    self.states.push(State::FlowMappingValue);
+                    return self.node(false, false);
+                }
+                Kind::FlowMappingEnd => {}
+                _ => {
+                    self.states.push(State::FlowMappingEmptyValue);
+                    return self.node(false, false);
+                }
+            }
+        }
+        Ok(self.finish(Event::MappingEnd))
+    }
+
+    fn flow_mapping_value(&mut self) -> Result<Located<'a>, Stop<'a>> {
+        let token = self.scanner.peek()?;
+        let mut at = token.start.at;
+        if token.kind == Kind::Value {
+            self.scanner.take();
+            let token = self.scanner.peek()?;
+            at = token.start.at;
+            if !matches!(token.kind, Kind::FlowEntry | Kind::FlowMappingEnd) {
+                self.states.push(State::FlowMappingKey);
+                return self.node(false, false);
+            }
+        }
+        self.state = State::FlowMappingKey;
+        Ok(empty(at))
+    }
+
+    /// Takes the `,` between two entries of a flow collection.
+    fn flow_separator(&mut self, fault: Fault) -> Result<(), Stop<'a>> {
+        let token = self.scanner.peek()?;
+        let start = token.start;
+        if token.kind != Kind::FlowEntry {
+            return Err(problem(fault, start, self.marks.pop()));
+        }
+        self.scanner.take();
+        Ok(())
+    }
+
+    /// In the state that a collection begins with: takes the token that begins it.
+    fn begin_if(&mut self, first: State) -> Result<(), Stop<'a>> {
+        if self.state == first {
+            let start = self.scanner.peek()?.start;
+            self.marks.push(start);
+            self.scanner.take();
+        }
+        Ok(())
+    }
+
+    /// Takes the token that ends a collection.
+    fn finish(&mut self, event: Event<'a>) -> Located<'a> {
+        self.pop_state();
+        self.marks.pop();
+        let span = self.scanner.take().map_or(Span::NONE, |token| Span::new(token.start.at, token.end));
+        (event, span)
+    }
+
+    fn pop_state(&mut self) {
+        self.state = self.states.pop().unwrap_or(State::End);
+    }
+}
+
+/// Why there is no further event.
+enum Stop<'a> {
+    Problem(Problem),
+    UnknownAnchor(&'a str, Span),
+}
+
+impl From<Problem> for Stop<'_> {
+    fn from(problem: Problem) -> Self {
+        Stop::Problem(problem)
+    }
+}
+
+fn problem<'a>(fault: Fault, at: Mark, context: Option<Mark>) -> Stop<'a> {
+    // Without a context go-yaml's own is that of the text's beginning.
+    let context_line = context.map_or(0, |mark| mark.line);
+    let context_at = context.map_or(at.at, |mark| mark.at);
+    Stop::Problem(Problem { fault, at: at.at, line: at.line, context_at, context_line, in_scanner: false })
+}
+
+/// The scalar that stands for nothing at all.
+fn empty<'a>(at: usize) -> Located<'a> {
+    (Event::Scalar { text: Cow::Borrowed(""), tag: None, plain: true, anchor: None }, Span::new(at, at))
+}
+
+/// The offset of the first character that YAML does not allow, if there is one.
+fn control_character(text: &str) -> Option<usize> {
+    /// Bytes that a character may begin with that is not allowed.
+    const SUSPECT: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = matches!(byte as u8, 0..=8 | 0xb | 0xc | 0xe..=0x1f | 0x7f | 0xc2 | 0xef);
+            byte += 1;
+        }
+        table
+    };
+    if !text.bytes().any(|b| SUSPECT[usize::from(b)]) {
+        return None;
+    }
+    text.char_indices()
+        .find(|(_, c)| {
+            matches!(c,
+                '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}'
+                | '\u{fffe}' | '\u{ffff}')
+        })
+        .map(|(at, _)| at)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::event::Event;
+use super::fault::Failure;
 use super::parse::Parser;
 use super::value::{Node, Value};
 use crate::error::{Diagnostic, Place, Source, Span};
@@ -97,22 +98,7 @@ pub fn read(source: &Arc<Source>, options: &ReadOptions) -> Result<Document, Dia
 /// # Errors
 /// As for [`read`].
 pub fn read_part(source: &Arc<Source>, span: Span, options: &ReadOptions) -> Result<Document, Diagnostic> {
-    let mut parser = Parser::new(source, span, options)?;
-    let Some(mut document) = read_next(&mut parser, source, options)? else {
-        return Ok(Document { node: Node { value: Value::Null, span }, is_empty: true, warnings: Vec::new() });
-    };
-    let rest = match parser.next() {
-        Ok((Event::StreamEnd, _)) => return Ok(document),
-        Ok((_, at)) => at,
-        Err(error) => error.place.map_or(span, |p| p.span),
-    };
-    document.warnings.push(
-        Diagnostic::warning("only the first document of this text is read; what begins here is ignored")
-            .at(source, rest)
-            .note("the first document", Some(Place { source: source.clone(), span: document.node.span }))
-            .help("Helm and kubectl read it the same way; keep one document in a file of values"),
-    );
-    Ok(document)
+    read_first(source, span, options).map_err(|failure| failure.diagnostic)
 }
 
 /// Reads all documents of a stream. One that holds nothing but comments has [`Document::is_empty`] set.
@@ -120,9 +106,10 @@ pub fn read_part(source: &Arc<Source>, span: Span, options: &ReadOptions) -> Res
 /// # Errors
 /// The first place where the text is no YAML, or passes a limit.
 pub fn read_all(source: &Arc<Source>, options: &ReadOptions) -> Result<Vec<Document>, Diagnostic> {
-    let mut parser = Parser::new(source, Span::new(0, source.text.len()), options)?;
+    let span = Span::new(0, source.text.len());
+    let mut parser = Parser::new(source, span, options).map_err(|failure| failure.diagnostic)?;
     let mut documents = Vec::new();
-    while let Some(document) = read_next(&mut parser, source, options)? {
+    while let Some(document) = read_next(&mut parser, source, options).map_err(|failure| failure.diagnostic)? {
         if documents.len() == options.limits.documents_max {
             let max = options.limits.documents_max;
             return Err(Diagnostic::error(format!("this text holds more than {max} documents"))
@@ -134,11 +121,31 @@ pub fn read_all(source: &Arc<Source>, options: &ReadOptions) -> Result<Vec<Docum
     Ok(documents)
 }
 
+/// [`read_part`] with go-yaml's own message beside ours.
+pub(super) fn read_first(source: &Arc<Source>, span: Span, options: &ReadOptions) -> Result<Document, Failure> {
+    let mut parser = Parser::new(source, span, options)?;
+    let Some(mut document) = read_next(&mut parser, source, options)? else {
+        return Ok(Document { node: Node { value: Value::Null, span }, is_empty: true, warnings: Vec::new() });
+    };
+    let rest = match parser.next() {
+        Ok((Event::StreamEnd, _)) => return Ok(document),
+        Ok((_, at)) => at,
+        Err(failure) => failure.diagnostic.place.map_or(span, |place| place.span),
+    };
+    document.warnings.push(
+        Diagnostic::warning("only the first document of this text is read; what begins here is ignored")
+            .at(source, rest)
+            .note("the first document", Some(Place { source: source.clone(), span: document.node.span }))
+            .help("Helm and kubectl read it the same way; keep one document in a file of values"),
+    );
+    Ok(document)
+}
+
 fn read_next<'a>(
     parser: &mut Parser<'a>,
     source: &'a Arc<Source>,
     options: &'a ReadOptions,
-) -> Result<Option<Document>, Diagnostic> {
+) -> Result<Option<Document>, Failure> {
     let (event, start) = parser.next()?;
     if event == Event::StreamEnd {
         return Ok(None);
@@ -153,11 +160,25 @@ fn read_next<'a>(
             Event::Scalar { text, tag: None, plain: true, anchor: None } if text.is_empty() => {}
             _ => is_empty = false,
         }
-        builder.event((event, span))?;
+        if let Err(mut failure) = builder.event((event, span)) {
+            failure.go = later_syntax_error(parser).unwrap_or(failure.go);
+            return Err(failure);
+        }
     }
     let (root, warnings) = builder.finish();
     let node = root.unwrap_or(Node { value: Value::Null, span: start });
     Ok(Some(Document { node, is_empty, warnings }))
+}
+
+/// go-yaml parses a document to its end before it looks at tags and keys, so a syntax error counts more, wherever it stands.
+fn later_syntax_error(parser: &mut Parser<'_>) -> Option<String> {
+    loop {
+        match parser.next() {
+            Ok((Event::DocumentEnd | Event::StreamEnd, _)) => return None,
+            Ok(_) => {}
+            Err(failure) => return Some(failure.go),
+        }
+    }
 }
 
 /// Bytes of a file → text: UTF-8, or UTF-16 where a byte order mark says so; the mark is not part of the text.

@@ -22,13 +22,45 @@ pub(super) enum Scalar<'a> {
 /// The tags of the YAML repository that say something about scalars; the others are read as texts.
 pub(super) const TAG_PREFIX: &str = "tag:yaml.org,2002:";
 
+/// A tag that its text does not fit.
+pub(super) struct WrongTag {
+    /// For a person.
+    pub(super) message: String,
+    /// In go-yaml's words.
+    pub(super) go: String,
+}
+
+/// A scalar that sigs.k8s.io/yaml makes no JSON key of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoKey {
+    Null,
+    UInt(u64),
+}
+
+impl NoKey {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            NoKey::Null => "null",
+            NoKey::UInt(_) => "an integer above 9223372036854775807",
+        }
+    }
+
+    /// Type and value as Go shows them.
+    pub(super) fn go(self) -> String {
+        match self {
+            NoKey::Null => "%!s(<nil>), key: <nil>".into(),
+            NoKey::UInt(n) => format!("uint64, key: 0x{n:x}"),
+        }
+    }
+}
+
 /// Resolves a scalar without a tag that stands in the text without quotes.
 pub(super) fn resolve(text: Cow<'_, str>) -> Scalar<'_> {
     resolve_kind(&text).unwrap_or(Scalar::Str(text))
 }
 
-/// Resolves a scalar that has a tag (with `!!` written out as [`TAG_PREFIX`]). `Err` holds a phrase: what the text is instead.
-pub(super) fn resolve_tagged<'a>(tag: &str, text: Cow<'a, str>) -> Result<Scalar<'a>, String> {
+/// Resolves a scalar that has a tag (with `!!` written out as [`TAG_PREFIX`]).
+pub(super) fn resolve_tagged<'a>(tag: &str, text: Cow<'a, str>) -> Result<Scalar<'a>, WrongTag> {
     let Some(short) = tag.strip_prefix(TAG_PREFIX) else {
         return Ok(Scalar::Str(text));
     };
@@ -45,7 +77,13 @@ pub(super) fn resolve_tagged<'a>(tag: &str, text: Cow<'a, str>) -> Result<Scalar
         | ("null", Some(s @ Scalar::Null)) => Ok(s),
         ("float", Some(Scalar::Int(n))) => Ok(Scalar::Float(n as f64)),
         ("timestamp", _) if is_timestamp(&text) => Ok(Scalar::Str(text)),
-        (_, other) => Err(format!("`{text}` is {}, not a !!{short}", other.as_ref().map_or("text", Scalar::kind_name))),
+        (_, other) => {
+            let (name, go) = other.as_ref().map_or(("text", "str"), Scalar::kind_names);
+            Err(WrongTag {
+                message: format!("`{text}` is {name}, not a !!{short}"),
+                go: format!("cannot decode !!{go} `{text}` as a !!{short}"),
+            })
+        }
     }
 }
 
@@ -62,13 +100,14 @@ impl Scalar<'_> {
         }
     }
 
-    fn kind_name(&self) -> &'static str {
+    /// What a person calls it, and its tag.
+    fn kind_names(&self) -> (&'static str, &'static str) {
         match self {
-            Scalar::Null => "null",
-            Scalar::Bool(_) => "a boolean",
-            Scalar::Int(_) | Scalar::UInt(_) => "an integer",
-            Scalar::Float(_) => "a number",
-            Scalar::Str(_) => "text",
+            Scalar::Null => ("null", "null"),
+            Scalar::Bool(_) => ("a boolean", "bool"),
+            Scalar::Int(_) | Scalar::UInt(_) => ("an integer", "int"),
+            Scalar::Float(_) => ("a number", "float"),
+            Scalar::Str(_) => ("text", "str"),
         }
     }
 }
@@ -265,16 +304,16 @@ fn one_or_two_digits(text: &str) -> Option<(u32, &str)> {
     Some((text[..count].parse().ok()?, &text[count..]))
 }
 
-/// The text of a key, as sigs.k8s.io/yaml makes it a JSON key. `Err` holds a phrase: what cannot be a key.
-pub(super) fn key_text(key: Scalar<'_>) -> Result<Cow<'_, str>, &'static str> {
+/// The text of a key, as sigs.k8s.io/yaml makes it a JSON key.
+pub(super) fn key_text(key: Scalar<'_>) -> Result<Cow<'_, str>, NoKey> {
     Ok(match key {
         Scalar::Str(text) => text,
         Scalar::Bool(true) => Cow::Borrowed("true"),
         Scalar::Bool(false) => Cow::Borrowed("false"),
         Scalar::Int(n) => Cow::Owned(n.to_string()),
         Scalar::Float(n) => Cow::Owned(float_key(n)),
-        Scalar::Null => return Err("null"),
-        Scalar::UInt(_) => return Err("an integer above 9223372036854775807"),
+        Scalar::Null => return Err(NoKey::Null),
+        Scalar::UInt(n) => return Err(NoKey::UInt(n)),
     })
 }
 
@@ -293,13 +332,16 @@ fn float_key(n: f64) -> String {
 }
 
 /// The bytes of a base64 text, read as UTF-8; what is none becomes U+FFFD byte by byte, as in Go's JSON.
-fn binary(text: &str) -> Result<String, String> {
+fn binary(text: &str) -> Result<String, WrongTag> {
     let packed: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     // Go does not mind bits that are left over in the last character.
     let mut spec = data_encoding::BASE64.specification();
     spec.check_trailing_bits = false;
     let encoding = spec.encoding().expect("standard base64 without a check of trailing bits is an encoding");
-    let bytes = encoding.decode(&packed).map_err(|_| "!!binary holds a text that is no base64".to_owned())?;
+    let bytes = encoding.decode(&packed).map_err(|_| WrongTag {
+        message: "!!binary holds a text that is no base64".into(),
+        go: "!!binary value contains invalid base64 data".into(),
+    })?;
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());

@@ -5,6 +5,7 @@
 //! Absent on purpose: comments, anchors and tags, which values do not have.
 
 mod analyse;
+mod from;
 mod order;
 mod scalar;
 
@@ -12,6 +13,7 @@ use super::number::{go_json, go_shortest};
 use super::value::{Node, Value};
 pub(super) use analyse::is_base_60;
 use analyse::{Analysis, json_text};
+pub use from::{from_yaml, from_yaml_array};
 
 /// Whose text it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

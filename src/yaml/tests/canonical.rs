@@ -245,4 +245,12 @@ proptest! {
         let text = written(&value);
         prop_assert_eq!(read_back(&text), value, "{}", text);
     }
+
+    #[test]
+    fn what_helm_writes_is_read_back(text in odd_text()) {
+        let value = map("k", text.replace('\u{85}', ""));
+        if let Ok(written) = yaml::go::to_string(&value, yaml::go::Style::ToYaml) {
+            prop_assert_eq!(read_back(&written), value, "{}", written);
+        }
+    }
 }
