@@ -294,6 +294,14 @@ fn usual_mistake(problem: Problem, source: &Arc<Source>) -> Option<Diagnostic> {
                 .help("put the value in quotes; or, if a template was meant, this text is not rendered as one"),
         );
     }
+    let in_brackets = matches!(fault, Fault::FlowMappingEnd | Fault::FlowSequenceEnd | Fault::NodeContent);
+    if in_brackets && source.text.get(at..).is_none_or(|rest| rest.trim().is_empty()) {
+        return Some(
+            Diagnostic::error("the text ends before a `{` or `[` is closed")
+                .at(source, point(source, context_at))
+                .help("close it, or put the text in quotes"),
+        );
+    }
     if fault == Fault::CannotStartToken {
         let c = source.text.get(at..)?.chars().next()?;
         return Some(
