@@ -180,8 +180,12 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
     shared.add_scopes(&input.prepared.chart, None, &values, &mut scopes);
 
     let generator: &mut dyn Generator = &mut NoGenerator;
-    let context =
-        Context { sources: units.iter().map(|unit| &unit.template.source).collect(), prepared: input.prepared, values };
+    let context = Context {
+        sources: units.iter().map(|unit| &unit.template.source).collect(),
+        templates: set.clone(),
+        prepared: input.prepared,
+        values,
+    };
     let mut output = RenderOutput::default();
     let mut errors: Vec<Diagnostic> = Vec::new();
     let mut executor = Executor::new(set, &FUNCTIONS, generator);

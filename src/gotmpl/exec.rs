@@ -15,11 +15,11 @@ use super::value::{IntKind, Value};
 /// How often one template may stand in the chain of running `include`s: Helm's limit.
 pub const INCLUDE_RECURSION_MAX: u32 = 1000;
 /// How deep lists, pipelines and calls may nest while they run. A level takes up to 6 KiB of stack in a debug build.
-pub const DEPTH_MAX: u32 = 40_000;
+pub const DEPTH_MAX: u32 = 20_000;
 /// The stack that [`DEPTH_MAX`] levels need; a thread that renders must have as much.
-pub const STACK_BYTES: usize = 512 << 20;
+pub const STACK_BYTES: usize = 256 << 20;
 /// How many rounds all `range` actions of one render may take together.
-pub const ROUNDS_MAX: u64 = 10_000_000;
+pub const ROUNDS_MAX: u64 = 1_000_000;
 /// How much text one template may put out, with all that it includes.
 pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
 

@@ -196,6 +196,12 @@ fn the_deepest_nesting_fits_the_stack() {
 }
 
 #[test]
+fn a_deep_value_can_be_dropped() {
+    let (kind, text) = render("{{ $x := list }}{{ range 1000000 }}{{ $x = list $x }}{{ end }}{{ len $x }}");
+    assert_eq!((kind, text), ("output", "1".into()));
+}
+
+#[test]
 fn a_loop_without_end_is_stopped() {
     let (kind, message) = render("{{ range 9223372036854775807 }}{{ end }}");
     assert_eq!(kind, "error");

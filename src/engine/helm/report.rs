@@ -6,13 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::{Diagnostic, Place, Source, Span, nearest};
-use crate::gotmpl::{self, Culprit, Error, FrameKind, Functions, Map, ParseError, Site, TPL_NAME, Text, Value};
+use crate::gotmpl::{
+    self, Culprit, Error, FrameKind, Functions, Map, ParseError, Site, TPL_NAME, TemplateSet, Text, Value,
+};
 use crate::values::Prepared;
 
 /// What errors are explained with.
 pub(super) struct Context<'a> {
     /// The sources of the templates, each with the text it was parsed from.
     pub(super) sources: Vec<&'a Arc<Source>>,
+    /// The templates that can be included.
+    pub(super) templates: Arc<TemplateSet>,
     /// The values of the release.
     pub(super) prepared: &'a Prepared,
     /// `.Values` of the top chart, as templates left it.
@@ -36,10 +40,38 @@ impl Context<'_> {
             };
             diagnostic = diagnostic.note(message, Some(self.place(&frame.site)));
         }
-        match &error.culprit {
-            Some(culprit) => self.blame(diagnostic, culprit, scope),
-            None => diagnostic,
+        if let Some(culprit) = &error.culprit {
+            diagnostic = self.blame(diagnostic, culprit, scope);
         }
+        if diagnostic.help.is_none() {
+            diagnostic.help = self.advice(&error.message);
+        }
+        diagnostic
+    }
+
+    /// What helps against the mistakes that Go's message names but does not explain.
+    fn advice(&self, message: &str) -> Option<String> {
+        if let Some(types) = message.strip_prefix("incompatible types for comparison: ") {
+            return match types.split_once(" and ") {
+                Some(("float64", "int") | ("int", "float64")) => Some(
+                    "numbers in values are float64, numbers in templates int: compare `int .Values.x` with the other"
+                        .into(),
+                ),
+                Some(("float64" | "int" | "int64" | "bool", "string") | ("string", _)) => {
+                    Some("compare texts: put `toString` before the one that is none".into())
+                }
+                _ => None,
+            };
+        }
+        if message == "wrong type for value; expected string; got float64" {
+            return Some("quote the number where it is set, or convert it here with `toString`".into());
+        }
+        let name = message.strip_prefix("no template ").or_else(|| message.strip_prefix("template "))?;
+        let name = name.strip_prefix('"')?.split_once('"')?.0;
+        Some(match nearest(name, self.templates.names()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("no file below templates/ of the chart or its subcharts has {{{{ define {name:?} }}}}"),
+        })
     }
 
     /// The diagnostic's place of a site.

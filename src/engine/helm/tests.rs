@@ -269,6 +269,23 @@ fn a_missing_key_gets_the_nearest_name() {
 }
 
 #[test]
+fn mistakes_get_advice() {
+    let check = |template: &str, values: &str, help: &str| {
+        let helpers = (
+            "templates/_h.tpl",
+            "{{ define \"web.labels\" }}{{ end }}{{ define \"takes.text\" }}{{ tpl .Values.a . }}{{ end }}",
+        );
+        let error = error_of(&[("templates/t.yaml", template), helpers], values);
+        assert!(error.contains(&format!("help: {help}")), "{error}");
+    };
+    check("{{ include \"web.label\" . }}", "", "did you mean \"web.labels\"?");
+    check("{{ template \"nothing.like.it\" . }}", "", "no file below templates/");
+    check("{{ if eq .Values.a 80 }}{{ end }}", "a: 80", "numbers in values are float64");
+    check("{{ if eq .Values.a \"80\" }}{{ end }}", "a: 80", "compare texts");
+    check("{{ include \"takes.text\" . }}", "a: 80", "quote the number where it is set");
+}
+
+#[test]
 fn all_mistakes_are_reported_once() {
     let files = [
         ("templates/_h.tpl", "{{ define \"x\" }}{{ fail \"once\" }}{{ end }}"),
