@@ -244,9 +244,7 @@ impl Reporter<'_> {
         }
         let from = tag_start(text, range.start);
         let all: Vec<Path> = paths_in(text, from).into_iter().take_while(|path| path.start() < end).collect();
-        // Those inside the range; a filter's range does not hold its value, which is the path before it.
-        let inside = all.iter().position(|path| path.end() > range.start).unwrap_or(all.len().saturating_sub(1));
-        let paths = &all[inside..];
+        let paths = concerned(&all, text, range.start, message);
         let ours = message.strip_prefix(OURS);
         let undefined =
             ours.is_none() && message.contains("undefined") || ours.is_some_and(|m| m.ends_with("is not defined"));
@@ -263,7 +261,8 @@ impl Reporter<'_> {
                 Resolved::Found(value) => {
                     subject.get_or_insert(path);
                     if let Some(place) = self.origin_at(path, path.parts.len()) {
-                        let message = format!("`{}` is {}; it was set here", path.text(), kind_name(&value));
+                        let kind = if value.as_str() == Some("") { "empty" } else { kind_name(&value) };
+                        let message = format!("`{}` is {kind}; it was set here", path.text());
                         notes.push(Note { message, place: Some(place) });
                     }
                 }
@@ -421,6 +420,17 @@ fn tag_start(text: &str, offset: usize) -> usize {
     let before = text.get(..offset.min(text.len())).unwrap_or_default();
     let open = ["{{", "{%"].iter().filter_map(|open| before.rfind(open)).max();
     open.unwrap_or(before.len())
+}
+
+/// The paths of a tag that an error is about. The range of a filter holds its arguments, but not its value, which is
+/// the path before it.
+fn concerned<'p>(all: &'p [Path], text: &str, start: usize, message: &str) -> &'p [Path] {
+    let inside = all.iter().position(|path| path.end() > start).unwrap_or(all.len());
+    let is_filter = text.get(..start).is_some_and(|before| before.trim_end().ends_with('|'));
+    if is_filter && !message.contains("argument `") {
+        return &all[inside.saturating_sub(1)..inside];
+    }
+    &all[inside.min(all.len().saturating_sub(1))..]
 }
 
 /// Names in backquotes, the first [`NAMES_MAX`] of them.

@@ -255,26 +255,3 @@ fn includes_have_a_limit_that_fits_the_stack_of_a_thread() {
     let error = render(&chart_of(&templates), Vec::new()).expect_err("it never ends");
     assert!(error[0].message.contains("deep"), "{}", error[0]);
 }
-
-/// The repository's own charts render with their own values, and what they give is YAML.
-#[test]
-fn the_charts_of_this_repository_render() {
-    let mut rendered = 0;
-    for entry in fs::read_dir(top().join("charts")).expect("charts is there") {
-        let path = entry.expect("an entry").path();
-        let files = crate::chart::read_folder(&path, "charts/x", &path).expect("the chart can be read");
-        let chart = chart(files, "charts/x").expect("the chart is valid");
-        if chart.engine != EngineKind::Tera {
-            continue;
-        }
-        let out = render(&chart, Vec::new()).unwrap_or_else(|findings| panic!("{}", findings[0]));
-        for file in out.files {
-            let source = Source::new(file.path, file.text);
-            let documents = yaml::read_all(&source, &yaml::ReadOptions::default());
-            let documents = documents.unwrap_or_else(|error| panic!("{error}\n{}", source.text));
-            assert!(documents.iter().all(|document| document.warnings.is_empty()), "{}", source.text);
-            rendered += documents.iter().filter(|document| !document.is_empty).count();
-        }
-    }
-    assert!(rendered > 3, "{rendered} objects");
-}
