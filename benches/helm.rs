@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kcfg::pipeline::{Content, Plan, PlanOptions};
+use kcfg::pipeline::{ChartPlace, Content, Plan, PlanOptions};
 use kcfg::release::ReleaseValues;
 use tempfile::TempDir;
 
@@ -27,11 +27,14 @@ pub fn releases(folder: &Path) -> Vec<Release> {
     jobs.filter_map(|job| {
         let Content::Release(release) = &job.content else { return None };
         let scratch = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut chart = folder.join(&release.chart.path);
-        if let Some((commit, _)) = &release.chart.commit {
-            chart = scratch.path().join("tree").join(&release.chart.path);
-            check_out(folder, commit, &release.chart.path, &scratch.path().join("tree"));
-        }
+        let chart = match &release.chart.files {
+            ChartPlace::WorkingTree(folder) => folder.clone(),
+            ChartPlace::Commit(commit, path) => {
+                let tree = scratch.path().join("tree");
+                check_out(folder, commit.as_str(), path, &tree);
+                tree.join(path)
+            }
+        };
         let file = |(index, values): (usize, &ReleaseValues)| match values {
             ReleaseValues::ChartFile(file) => chart.join(file.path.as_str()),
             ReleaseValues::Inline(values) => {

@@ -4,6 +4,7 @@
 
 mod layout;
 mod parity;
+mod render;
 mod repo;
 
 #[test]

@@ -59,6 +59,9 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         }
     }
     drop(progress);
+    if plan.is_lock_stale() {
+        problems.push("kcfg.lock: does not say what the releases' refs stand for".to_owned());
+    }
     let errors = findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error);
     output.report(findings);
     for problem in &problems {

@@ -79,6 +79,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         findings.extend(strangers.into_iter().map(Finding::from));
     }
     drop(progress);
+    plan.write_lock().map_err(|error| vec![error])?;
     let failed = findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error);
     output.report(findings);
     for environment in &plan.environments {

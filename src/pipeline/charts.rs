@@ -9,28 +9,11 @@ use sha2::{Digest as _, Sha256};
 use crate::chart::{self, Chart, ChartFile, EngineKind};
 use crate::engine::{self, Engine};
 use crate::error::Diagnostic;
-use crate::repo::Repository;
+use crate::repo::{CommitId, Repository};
+
+use super::resolve::{ChartPlace, ChartSource};
 
 use data_encoding::HEXLOWER;
-
-/// Where a chart is read from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChartSource {
-    /// Its folder, relative to the repository's root.
-    pub path: String,
-    /// The commit, and the ref that names it; `None` is the working tree.
-    pub commit: Option<(String, String)>,
-}
-
-impl ChartSource {
-    /// As shown to the user: `charts/web`, `charts/web@staging`.
-    pub fn shown(&self) -> String {
-        match &self.commit {
-            None => self.path.clone(),
-            Some((_, reference)) => format!("{}@{reference}", self.path),
-        }
-    }
-}
 
 /// A chart that is ready to render.
 pub struct Compiled {
@@ -51,7 +34,7 @@ impl Compiled {
             EngineKind::Helm => "helm",
             EngineKind::Tera => "tera",
         };
-        format!("{} {} {engine}", source.shown(), self.chart.metadata.version)
+        format!("{} {} {engine}", source.location, self.chart.metadata.version)
     }
 }
 
@@ -98,7 +81,7 @@ impl Charts {
         let entry = self.entry(source);
         let compile = || {
             let (files, _) = self.files(&entry, source)?;
-            let loaded = chart::load(&source.shown(), files.clone())?;
+            let loaded = chart::load(&source.location, files.clone())?;
             let chart = Arc::new(loaded.chart);
             let engine = engine::compile(&chart)?;
             Ok(Arc::new(Compiled { chart, engine, files: files.clone(), warnings: loaded.warnings }))
@@ -118,11 +101,13 @@ impl Charts {
         source: &ChartSource,
     ) -> Result<&'a (Vec<ChartFile>, String), Vec<Diagnostic>> {
         let read = || {
-            let files = match &source.commit {
-                None => {
-                    chart::read_folder(&self.repository.root.join(&source.path), &source.path, &self.repository.root)
+            let repository = &self.repository;
+            let files = match &source.files {
+                ChartPlace::WorkingTree(folder) => {
+                    let top = repository.git_root.as_ref().unwrap_or(&repository.root);
+                    chart::read_folder(folder, &source.location, top)
                 }
-                Some(_) => Err(Diagnostic::error("refs: not yet")),
+                ChartPlace::Commit(commit, path) => read_commit(repository, commit, path),
             };
             let files = files.map_err(|error| vec![error])?;
             let hash = hash(&files);
@@ -130,6 +115,13 @@ impl Charts {
         };
         entry.files.get_or_init(read).as_ref().map_err(Clone::clone)
     }
+}
+
+fn read_commit(repository: &Repository, commit: &CommitId, path: &str) -> Result<Vec<ChartFile>, Diagnostic> {
+    let git =
+        repository.git()?.ok_or_else(|| Diagnostic::error("a chart of a commit, but this is no Git repository"))?;
+    let folder = git.read_folder(commit, path)?;
+    Ok(folder.files.into_iter().map(|file| ChartFile { path: file.path, bytes: file.bytes }).collect())
 }
 
 fn hash(files: &[ChartFile]) -> String {

@@ -16,7 +16,8 @@ use crate::values::{Layer, float_numbers};
 use crate::yaml::{self, Node, ReadOptions, Value};
 
 use super::RENDERER_VERSION;
-use super::charts::{ChartSource, Charts};
+use super::charts::Charts;
+use super::resolve::{ChartPlace, ChartSource};
 
 /// What is to be rendered into one folder.
 #[derive(Debug)]
@@ -85,11 +86,11 @@ impl ReleaseContent {
                 return Ok(None);
             }
             let near = nearest(path, files.iter().map(|file| file.path.as_str()));
-            return Err(Diagnostic::error(format!("the chart {} has no file {path}", self.chart.shown()))
+            return Err(Diagnostic::error(format!("the chart {} has no file {path}", self.chart.location))
                 .at(&wanted.place.source, wanted.place.span)
                 .help(near.map_or("add it to the chart".into(), |near| format!("did you mean `{near}`?"))));
         };
-        let source = yaml::decode(&file.bytes, &format!("{}/{path}", self.chart.shown()))?;
+        let source = yaml::decode(&file.bytes, &format!("{}/{path}", self.chart.location))?;
         let root = yaml::read(&source, &ReadOptions::default())?.node;
         Ok(Some(Layer { source, root }))
     }
@@ -128,7 +129,7 @@ impl Job {
                 all.text(if release.skip_crds { "without CRDs" } else { "with CRDs" });
                 all.text(&release.capabilities.kube_version.version);
                 all.text(&release.capabilities.api_versions.join(" "));
-                all.text(&release.chart.shown());
+                all.text(&release.chart.location);
                 all.text(&charts.hash(&release.chart)?);
                 for values in &release.values {
                     match values {
@@ -145,7 +146,10 @@ impl Job {
     /// What the sum says of the release beside its files.
     pub fn header(&self, inputs: String, chart: String) -> Header {
         let commit = match &self.content {
-            Content::Release(release) => release.chart.commit.as_ref().map(|(commit, _)| commit.clone()),
+            Content::Release(release) => match &release.chart.files {
+                ChartPlace::Commit(commit, _) => Some(commit.to_string()),
+                ChartPlace::WorkingTree(_) => None,
+            },
             Content::Raw(_) => None,
         };
         Header {

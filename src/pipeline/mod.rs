@@ -25,9 +25,10 @@ use crate::rendered::{Folder, Problem, Tree};
 use crate::values::{self, PreparedChart};
 use crate::yaml::{self, Node, ReadOptions};
 
-pub use charts::{ChartSource, Charts};
+pub use charts::Charts;
 pub use job::{Content, Job, ReleaseContent};
 pub use plan::{EnvironmentPlan, Orphan, Plan, PlanOptions};
+pub use resolve::{ChartPlace, ChartSource};
 
 /// What rendered files depend on beside the inputs: the renderer itself. It goes up whenever a golden output changes
 /// (a test sees to it), so that trees rendered by an older kcfg are rendered anew.

@@ -11,7 +11,7 @@ use crate::error::Diagnostic;
 use crate::manifest::{self, Manifest, Scope, Scopes};
 use crate::release::{self, EnvironmentDocs, Release, ReleaseValues};
 use crate::rendered::{self, Folder, RENDERED_FOLDER};
-use crate::repo::{RELEASES_FOLDER, Repository, Selector};
+use crate::repo::{Lock, RELEASES_FOLDER, Repository, Selector};
 
 use super::resolve::Resolver;
 use super::{Charts, Content, Context, Job, ReleaseContent};
@@ -34,6 +34,8 @@ pub struct Plan {
     pub environments: Vec<EnvironmentPlan>,
     /// Findings about the repository as a whole.
     pub warnings: Vec<Diagnostic>,
+    lock_read: Lock,
+    lock: Lock,
 }
 
 /// What is to be done in one environment.
@@ -84,12 +86,8 @@ impl Plan {
         found.names.sort_unstable();
         let selectors: Vec<Selector> =
             options.selectors.iter().map(|text| text.parse().map_err(single)).collect::<Result<_, _>>()?;
-        let names: Vec<&String> = found
-            .names
-            .iter()
-            .filter(|name| selectors.is_empty() || selectors.iter().any(|s| s.matches_environment(name)))
-            .collect();
-        let docs: Vec<EnvironmentDocs> = names.par_iter().map(|name| read_environment(&repository, name)).collect();
+        let docs: Vec<EnvironmentDocs> =
+            found.names.par_iter().map(|name| read_environment(&repository, name)).collect();
         for selector in &selectors {
             let folders = || docs.iter().flat_map(|docs| folders(docs).map(|folder| (docs.name.as_str(), folder)));
             let matches = if selector.is_whole_environments() {
@@ -104,9 +102,27 @@ impl Plan {
         }
         let mut warnings = found.warnings;
         let mut resolver = Resolver::new(&repository, &docs, options.update_refs, &mut warnings).map_err(single)?;
-        let environments =
-            docs.into_iter().map(|docs| environment_plan(&repository, &mut resolver, docs, &selectors)).collect();
-        Ok(Plan { repository, environments, warnings })
+        let wanted = |name: &str| selectors.is_empty() || selectors.iter().any(|s| s.matches_environment(name));
+        let environments = docs
+            .into_iter()
+            .filter(|docs| wanted(&docs.name))
+            .map(|docs| environment_plan(&repository, &mut resolver, docs, &selectors))
+            .collect();
+        let (lock_read, lock) = resolver.finish(selectors.is_empty());
+        Ok(Plan { repository, environments, warnings, lock_read, lock })
+    }
+
+    /// Whether kcfg.lock says something else than the releases need.
+    pub fn is_lock_stale(&self) -> bool {
+        self.lock_read != self.lock
+    }
+
+    /// Writes kcfg.lock where it has to change.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_lock(&self) -> Result<bool, Diagnostic> {
+        self.lock.write(&self.repository.root)
     }
 
     /// What the jobs of this plan share.

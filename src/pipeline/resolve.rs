@@ -1,49 +1,91 @@
 //! Which folder, of the working tree or of a commit, a release's chart is.
 
+use std::path::PathBuf;
+
 use crate::error::Diagnostic;
-use crate::release::{ChartRef, EnvironmentDocs, PathChart, Release, RemoteChart};
-use crate::repo::Repository;
+use crate::release::{ChartRef, EnvironmentDocs, PathChart, Release};
+use crate::repo::{ChartOrigin, ChartRequest, CommitId, Identity, Lock, Refs, Repository};
+use crate::yaml::fields::Text;
 
-use super::ChartSource;
+/// Where a chart is read from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChartSource {
+    /// As shown to the user: `charts/web`, `charts/web@staging`.
+    pub location: String,
+    /// Where its files are.
+    pub files: ChartPlace,
+}
 
-/// Resolves the charts of releases.
+/// Where a chart's files are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChartPlace {
+    /// In this folder of the working tree.
+    WorkingTree(PathBuf),
+    /// In this folder of this commit.
+    Commit(CommitId, String),
+}
+
+/// Resolves the charts of releases, against kcfg.lock and into it.
 pub struct Resolver<'r> {
-    repository: &'r Repository,
+    refs: Refs<'r>,
+    read: Lock,
 }
 
 impl<'r> Resolver<'r> {
+    /// Starts from kcfg.lock; `docs` are the documents of all environments, for they tell which URL is this repository.
+    ///
+    /// # Errors
+    /// Git or kcfg.lock cannot be read.
     pub fn new(
         repository: &'r Repository,
-        _docs: &[EnvironmentDocs],
-        _update_refs: bool,
-        _warnings: &mut Vec<Diagnostic>,
+        docs: &[EnvironmentDocs],
+        is_updating: bool,
+        warnings: &mut Vec<Diagnostic>,
     ) -> Result<Resolver<'r>, Diagnostic> {
-        Ok(Resolver { repository })
+        let named = docs.iter().flat_map(|docs| &docs.releases).filter_map(|release| match &release.chart {
+            ChartRef::Path(PathChart { git: Some(git), path, .. }) => Some((git.as_str(), path.as_str())),
+            _ => None,
+        });
+        let identity = Identity::find(repository, named);
+        let (read, warning) = Lock::read(&repository.root)?;
+        warnings.extend(warning);
+        let refs = Refs::new(repository, identity, read.clone(), is_updating);
+        warnings.extend(refs.note().cloned());
+        Ok(Resolver { refs, read })
     }
 
     /// The chart of a release.
+    ///
+    /// # Errors
+    /// It is not in this repository, or its ref stands for no commit that is here.
     pub fn chart(&mut self, docs: &EnvironmentDocs, release: &Release) -> Result<ChartSource, Box<Diagnostic>> {
-        let _ = (docs, self.repository);
-        match &release.chart {
-            ChartRef::Remote(chart) => Err(Box::new(remote(chart))),
-            ChartRef::Path(chart) => Ok(working_tree(chart)),
+        let chart = match &release.chart {
+            ChartRef::Remote(_) => return Err(Box::new(release.chart_is_elsewhere(&docs.name, ""))),
+            ChartRef::Path(chart) => chart,
+        };
+        let environment_branch = docs.environment.as_ref().and_then(|environment| environment.branch.as_ref());
+        let request = ChartRequest {
+            path: chart.path.as_str(),
+            git: chart.git.as_ref().map(Text::as_str),
+            reference: chart.reference.as_ref().map(Text::as_str),
+            environment_branch: environment_branch.map(Text::as_str),
+        };
+        let place = chart.reference_place.as_ref().unwrap_or(&chart.place);
+        let origin = self.refs.resolve(&request).map_err(|error| Box::new(error.at(&place.source, place.span)))?;
+        match origin {
+            ChartOrigin::WorkingTree { folder, location } => {
+                Ok(ChartSource { location, files: ChartPlace::WorkingTree(folder) })
+            }
+            ChartOrigin::Commit { commit, path, location } => {
+                Ok(ChartSource { location, files: ChartPlace::Commit(commit, path) })
+            }
+            ChartOrigin::Elsewhere(url) => Err(Box::new(release.chart_is_elsewhere(&docs.name, &url.to_string()))),
         }
     }
-}
 
-fn working_tree(chart: &PathChart) -> ChartSource {
-    ChartSource { path: chart.path.to_string(), commit: None }
-}
-
-fn remote(chart: &RemoteChart) -> Diagnostic {
-    let RemoteChart { repository, name, version, place } = chart;
-    let version = version.as_ref().map_or(String::new(), |version| format!(" {version}"));
-    let shown =
-        if name.as_str().is_empty() { repository.to_string() } else { format!("{name}{version} of {repository}") };
-    let folder = if name.as_str().is_empty() { "NAME" } else { name.as_str() };
-    Diagnostic::error(format!("the chart {shown} is not in this repository"))
-        .at(&place.source, place.span)
-        .help(format!(
-            "unpack it to charts/{folder} (helm pull --untar), commit it and set `chart: {{path: charts/{folder}}}`; or leave the release out with `skip` in kcfg.yaml"
-        ))
+    /// kcfg.lock as it was read and as it should be. With `is_whole` every release of every environment was resolved,
+    /// so refs that nobody uses any more go.
+    pub fn finish(self, is_whole: bool) -> (Lock, Lock) {
+        (self.read, self.refs.into_lock(is_whole))
+    }
 }
