@@ -1,6 +1,6 @@
 //! Go's text/template with sprig's functions. Knows nothing of Helm or of the rest of kcfg.
 //!
-//! Comes in: texts, which [`parse`] turns into trees that all threads share; a [`TemplateSet`] of them; a value.
+//! Comes in: texts, which [`parse()`] turns into trees that all threads share; a [`TemplateSet`] of them; a value.
 //! Goes out: the rendered text, or an [`Error`] with its place, the chain of calls, and the map entry to blame.
 //! Absent: reading files, and how errors look.
 

@@ -1,5 +1,5 @@
 //! The rendered tree: rendered/<env>/<release>/, one canonical file per object and one `kcfg.sum`. Objects come in as
-//! data ([`Tree`]), are compared with what is there ([`Folder`]) and written whole or not at all ([`write`]).
+//! data ([`Tree`]), are compared with what is there ([`Folder`]) and written whole or not at all ([`write()`]).
 
 mod folder;
 mod names;

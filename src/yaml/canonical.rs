@@ -3,7 +3,7 @@
 //! Out: block style, two spaces, the items of a list in the column of its key, keys in the order given, no line ever
 //! folded. A text is plain where every reader, of YAML 1.1 or 1.2, takes it for that text; it is a literal block where
 //! it has several lines and a block can hold it; else it is quoted. Characters that a reviewer cannot see are escaped.
-//! The same value always gives the same bytes, and [`super::read`] gives back the same value.
+//! The same value always gives the same bytes, and [`super::read()`] gives back the same value.
 //! Absent on purpose: comments, anchors, flow collections other than `{}` and `[]`.
 
 use std::fmt::Write as _;
