@@ -17,8 +17,8 @@ use crate::yaml::{self, Entry, Map, Node, Value};
 
 /// How deep merged values may nest: what the YAML reader takes, and the names of subcharts above it.
 const VALUES_DEPTH_MAX: usize = yaml::DEPTH_MAX + 128;
-/// How many values one release may have copied while its dependencies are worked out.
-const COPIES_MAX: usize = 20_000_000;
+/// How many values may be visited while one release's dependencies are worked out: each is, a few times for each level of subcharts.
+const VISITS_MAX: usize = 20_000_000;
 
 /// The key that charts share with their subcharts.
 pub(super) const GLOBAL: &str = "global";
@@ -65,6 +65,10 @@ impl<'a> Table<'a> {
 
     pub(super) fn get(&self, key: &str) -> Option<Val<'a>> {
         self.0.borrow().get(key).cloned()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
     }
 
     pub(super) fn set(&self, key: impl Into<Arc<str>>, value: Val<'a>) {
@@ -117,7 +121,7 @@ pub(super) enum Stop {
 pub(super) struct Merger {
     pub misfits: Vec<Misfit>,
     path: Vec<Arc<str>>,
-    copies: usize,
+    visits: usize,
 }
 
 impl Merger {
@@ -255,6 +259,7 @@ impl Merger {
             return Err(Stop::Limit("nest too deep"));
         }
         let entries = src.entries();
+        self.count(entries.len())?;
         for (key, value) in dst.entries() {
             if value.is_nil() {
                 src.set(key, Val::Nil);
@@ -297,10 +302,7 @@ impl Merger {
             return Err(Stop::Limit("nest too deep"));
         }
         let mut copy = table.0.borrow().clone();
-        self.copies += copy.len();
-        if self.copies > COPIES_MAX {
-            return Err(Stop::Limit("are too many"));
-        }
+        self.count(copy.len())?;
         for value in copy.values_mut() {
             if let Val::Table(inner) = value {
                 *inner = self.deep_copy_at(inner, depth + 1)?;
@@ -319,10 +321,7 @@ impl Merger {
             return Err(Stop::Limit("nest too deep"));
         }
         let entries = table.0.borrow();
-        self.copies += entries.len();
-        if self.copies > COPIES_MAX {
-            return Err(Stop::Limit("are too many"));
-        }
+        self.count(entries.len())?;
         let mut map = Map::with_capacity(entries.len());
         for (key, value) in entries.iter() {
             let entry = match value {
@@ -333,6 +332,11 @@ impl Merger {
             map.insert(key.clone(), entry);
         }
         Ok(map)
+    }
+
+    fn count(&mut self, values: usize) -> Result<(), Stop> {
+        self.visits += values;
+        if self.visits > VISITS_MAX { Err(Stop::Limit("are too many")) } else { Ok(()) }
     }
 
     fn misfit(&mut self, key: &str, message: String) {

@@ -368,6 +368,8 @@ impl<'a> Work<'a> {
                     self.nothing_to_import(requirement, &child);
                     continue;
                 };
+                // An empty mapping is not shared with what it is merged into.
+                let table = if table.is_empty() { Table::default() } else { table };
                 let table = if parent == "." {
                     table
                 } else {

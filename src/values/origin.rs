@@ -1,13 +1,11 @@
 //! Where a merged value was set: the way back through layers, charts above, globals, aliases and import-values.
 
+use std::sync::Arc;
+
 use super::coalesce::GLOBAL;
 use super::{Prepared, PreparedChart};
 use crate::error::{Place, Source};
 use crate::yaml::{Node, Value};
-use std::sync::Arc;
-
-/// How many import-values in a row are followed.
-const IMPORTS_MAX: usize = 16;
 
 impl Prepared {
     /// Where the value at a path of the top chart's merged values was set: in the highest layer that has it, or in
@@ -42,23 +40,26 @@ impl Prepared {
 
     fn plain_origin(&self, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
         let in_layers = self.layers.iter().rev().find_map(|layer| place(&layer.source, &layer.root, path, fits));
-        in_layers.or_else(|| in_charts(&self.chart, path, fits, 0))
+        in_layers.or_else(|| in_charts(&self.chart, path, fits))
     }
 }
 
-fn in_charts(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool, imports: usize) -> Option<Place> {
-    let own = place(&chart.chart.values_source, &chart.chart.values, path, fits);
-    own.or_else(|| in_imports(chart, path, fits, imports)).or_else(|| {
-        let (name, below) = path.split_first()?;
-        let dependency = chart.dependencies.iter().find(|dependency| dependency.name == *name)?;
-        in_charts(dependency, below, fits, imports)
-    })
+/// In the chart's own values.yaml, else in what it imports, else in the subchart that the path leads into.
+fn in_charts(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
+    in_own(chart, path, fits).or_else(|| in_imports(chart, path, fits)).or_else(|| in_subchart(chart, path, fits))
 }
 
-fn in_imports(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool, imports: usize) -> Option<Place> {
-    if imports == IMPORTS_MAX {
-        return None;
-    }
+fn in_own(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
+    place(&chart.chart.values_source, &chart.chart.values, path, fits)
+}
+
+fn in_subchart(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
+    let (name, below) = path.split_first()?;
+    let dependency = chart.dependencies.iter().find(|dependency| dependency.name == *name)?;
+    in_charts(dependency, below, fits)
+}
+
+fn in_imports(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
     chart.requirements.iter().find_map(|requirement| {
         requirement.import_values.iter().find_map(|pair| {
             let (child, parent) = (pair.get("child")?.as_str()?, pair.get("parent")?.as_str()?);
@@ -70,7 +71,8 @@ fn in_imports(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool
                 .chain(child.split('.'))
                 .chain(rest.iter().copied())
                 .collect();
-            in_charts(chart, &path, fits, imports + 1)
+            // Not through this chart's imports again: every step leads deeper into the tree.
+            in_own(chart, &path, fits).or_else(|| in_subchart(chart, &path, fits))
         })
     })
 }

@@ -261,3 +261,227 @@ fn record() {
         std::fs::write(&path, text).unwrap();
     }
 }
+
+fn helm_chart(files: &[(&str, &str)]) -> Arc<Chart> {
+    let files = files
+        .iter()
+        .map(|(path, text)| ChartFile { path: (*path).to_string(), bytes: text.as_bytes().into() })
+        .collect();
+    Arc::new(chart::load("charts/web", files).unwrap().chart)
+}
+
+fn layer(name: &str, text: &str) -> Layer {
+    let source = Source::new(name, text);
+    let root = yaml::read(&source, &ReadOptions::default()).unwrap().node;
+    Layer { source, root }
+}
+
+#[test]
+fn every_value_knows_where_it_was_set() {
+    let chart = helm_chart(&[
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n- name: db\n  version: 1.0.0\n  alias: data\n  \
+             import-values: [out, {child: deep, parent: here.there}]\n",
+        ),
+        ("values.yaml", "a: 1\nb:\n  c: 2\n  list: [x, y]\ndata:\n  size: 1\nglobal:\n  zone: z\n"),
+        ("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.0.0\n"),
+        (
+            "charts/db/values.yaml",
+            "size: 0\nport: 5432\nglobal: {zone: own, only: here}\nexports: {out: {imported: 1}}\ndeep: {x: 1}\n",
+        ),
+    ]);
+    let layers =
+        vec![layer("one.yaml", "b: {c: 3}\ne: 1\nx: 1\n"), layer("two.yaml", "e: 2\ndata: {global: {zone: q}}\nx:\n")];
+    let (prepared, warnings) = prepare(&chart, layers).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    for (path, expected) in [
+        ("a", "charts/web/values.yaml:1:4"),
+        ("b.c", "one.yaml:1:8"),
+        ("b.list", "charts/web/values.yaml:4:9"),
+        ("b.list.1", "charts/web/values.yaml:4:13"),
+        ("e", "two.yaml:1:4"),
+        ("x", "two.yaml:3:2"),
+        ("data.size", "charts/web/values.yaml:6:9"),
+        ("data.port", "charts/web/charts/db/values.yaml:2:7"),
+        ("global.zone", "charts/web/values.yaml:8:9"),
+        ("data.global.zone", "charts/web/values.yaml:8:9"),
+        ("data.global.only", "charts/web/charts/db/values.yaml:3:27"),
+        ("imported", "charts/web/charts/db/values.yaml:4:27"),
+        ("here.there.x", "charts/web/charts/db/values.yaml:5:11"),
+    ] {
+        let keys: Vec<&str> = path.split('.').collect();
+        let place = prepared.origin(&keys).map(|place| place.to_string());
+        assert_eq!(place.as_deref(), Some(expected), "{path}");
+    }
+    assert!(prepared.origin(&["none"]).is_none());
+}
+
+#[test]
+fn what_does_not_fit_is_a_warning_with_its_place() {
+    let chart = helm_chart(&[
+        ("Chart.yaml", "name: web\nversion: 1.0.0\n"),
+        ("values.yaml", "a: {t: {x: 1}, s: 1}\nglobal: 5\nb: 1\n"),
+        ("charts/db/Chart.yaml", "name: db\nversion: 1.0.0\n"),
+    ]);
+    let (_, warnings) = prepare(&chart, vec![layer("v.yaml", "a:\n  t: 5\n  s: {y: 1}\nb: {c: 1}\n")]).unwrap();
+    let texts: Vec<String> = warnings
+        .iter()
+        .map(|w| format!("{} @ {}", w.message, w.place.as_ref().map_or(String::new(), ToString::to_string)))
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "`a.t` is a mapping in the chart's own values, an integer is laid over it @ v.yaml:2:6",
+            "`a.s` is a number in the chart's own values, a mapping is laid over it @ v.yaml:3:6",
+            "`b` is a number in the chart's own values, a mapping is laid over it @ v.yaml:4:4",
+            "`global` is a number, not a mapping: subcharts do not see it @ charts/web/values.yaml:2:9",
+        ]
+    );
+}
+
+#[test]
+fn errors_say_what_is_missing_and_where() {
+    let chart = helm_chart(&[(
+        "Chart.yaml",
+        "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n- {name: db, version: 1.0.0}\n- {name: mq, version: 1}\n",
+    )]);
+    let errors = prepare(&chart, Vec::new()).unwrap_err();
+    let text = errors[0].to_string();
+    assert!(text.contains("found in Chart.yaml, but missing in charts/ directory: db, mq"), "{text}");
+    assert!(text.contains("charts/web/Chart.yaml:5:3") && text.contains("into charts/web/charts"), "{text}");
+
+    let chart = helm_chart(&[
+        ("Chart.yaml", "name: web\nversion: 1.0.0\n"),
+        ("values.yaml", "a: 1\ndb: text\n"),
+        ("charts/db/Chart.yaml", "name: db\nversion: 1.0.0\n"),
+    ]);
+    let text = prepare(&chart, Vec::new()).unwrap_err()[0].to_string();
+    assert!(text.contains("`db` must be a mapping") && text.contains("charts/web/values.yaml:2:5"), "{text}");
+}
+
+#[test]
+fn imports_that_feed_each_other_end_in_an_error_or_a_result() {
+    let chart = helm_chart(&[
+        (
+            "Chart.yaml",
+            "name: web\nversion: 1.0.0\ndependencies:\n- name: db\n  version: 1.0.0\n  import-values:\n  \
+             - {child: a, parent: a}\n  - {child: x, parent: a.q}\n",
+        ),
+        ("requirements.yaml", ""),
+        ("charts/db/Chart.yaml", "name: db\nversion: 1.0.0\n"),
+        ("charts/db/values.yaml", "x: {y: 1}\na: {b: 2}\n"),
+    ]);
+    assert!(prepare(&chart, Vec::new()).is_ok());
+    let chart = helm_chart(&[
+        (
+            "Chart.yaml",
+            "name: web\nversion: 1.0.0\ndependencies:\n- name: db\n  version: 1.0.0\n  import-values:\n  \
+             - {child: x.a, parent: a}\n  - {child: x, parent: a.q}\n",
+        ),
+        ("charts/db/Chart.yaml", "name: db\nversion: 1.0.0\n"),
+        ("charts/db/values.yaml", "x: {a: {b: 2}}\n"),
+    ]);
+    let errors = prepare(&chart, Vec::new()).unwrap_err();
+    assert!(errors[0].help.as_ref().unwrap().contains("import-values"), "{}", errors[0]);
+}
+
+#[test]
+fn a_tera_chart_keeps_its_order_and_exact_numbers() {
+    let chart = helm_chart(&[
+        ("Chart.yaml", "apiVersion: kcfg.dev/v1\nname: web\nversion: 1.0.0\n"),
+        ("values.yaml", "zone: z\nports: {web: 80, admin: 8080}\nname: x\n"),
+        ("charts/db/Chart.yaml", "apiVersion: kcfg.dev/v1\nname: db\nversion: 1.0.0\n"),
+        ("charts/db/values.yaml", "size: 9007199254740993\nport: 1\n"),
+    ]);
+    let text = "added: 1\nports: {extra: 1, admin: 9}\nname: y\nzone: null\ndb: {port: 2, also: 3}\n";
+    let (prepared, _) = prepare(&chart, vec![layer("v.yaml", text)]).unwrap();
+    let show = |node: &Node| node.as_map().unwrap().keys().map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
+    assert_eq!(show(&prepared.values), "ports name added db");
+    assert_eq!(show(prepared.values.get("ports").unwrap()), "web admin extra");
+    assert_eq!(show(prepared.values.get("db").unwrap()), "size port also global");
+    assert_eq!(prepared.values.at(&["db", "size"]).unwrap().value, Value::Int(9_007_199_254_740_993));
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn node() -> impl Strategy<Value = Node> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (0..9i64).prop_map(Value::Int),
+            "[a-c]{0,2}".prop_map(Value::from),
+        ]
+        .prop_map(Node::new);
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Node::new),
+                mapping(inner).prop_map(Node::new),
+            ]
+        })
+    }
+
+    fn mapping(inner: impl Strategy<Value = Node>) -> impl Strategy<Value = Value> {
+        prop::collection::btree_map("[a-d]", inner, 0..4).prop_map(|map| {
+            let entry = |(key, node): (String, Node)| (key.into(), Entry { key_span: crate::error::Span::NONE, node });
+            Value::Map(map.into_iter().map(entry).collect())
+        })
+    }
+
+    fn root() -> impl Strategy<Value = Node> {
+        mapping(node()).prop_map(Node::new)
+    }
+
+    fn merged(a: &Node, b: &Node) -> Node {
+        let mut merged = a.clone();
+        merge_over(&mut merged, b);
+        merged
+    }
+
+    fn chart_of(values: &Node) -> Arc<Chart> {
+        let mut chart = chart::load(
+            "c",
+            vec![ChartFile { path: "Chart.yaml".into(), bytes: b"name: c\nversion: 1.0.0".as_slice().into() }],
+        )
+        .unwrap()
+        .chart;
+        chart.values = values.clone();
+        Arc::new(chart)
+    }
+
+    fn over_chart(chart: &Node, values: &Node) -> Node {
+        prepare_merged(&chart_of(chart), values, Vec::new()).unwrap().0.values
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_changes_nothing(a in root()) {
+            let empty = Node::new(Value::Map(indexmap::IndexMap::new()));
+            prop_assert_eq!(&merged(&a, &empty), &a);
+            prop_assert_eq!(&merged(&empty, &a), &a);
+            prop_assert_eq!(&over_chart(&a, &empty), &a);
+            prop_assert_eq!(&over_chart(&empty, &a), &a);
+        }
+
+        #[test]
+        fn a_layer_twice_is_a_layer_once(a in root(), b in root()) {
+            prop_assert_eq!(merged(&merged(&a, &b), &b), merged(&a, &b));
+        }
+
+        #[test]
+        fn what_is_laid_over_wins_at_every_leaf(chart in root(), values in root()) {
+            fn check(values: &Node, merged: Option<&Node>) -> bool {
+                match &values.value {
+                    // A null deletes, or stays.
+                    Value::Null => merged.is_none_or(Node::is_null),
+                    Value::Map(map) => merged.is_some_and(|m| map.iter().all(|(key, entry)| check(&entry.node, m.get(key)))),
+                    _ => merged == Some(values),
+                }
+            }
+            let merged = over_chart(&chart, &values);
+            prop_assert!(check(&values, Some(&merged)), "{:?}", merged);
+        }
+    }
+}
