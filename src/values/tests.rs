@@ -291,8 +291,10 @@ fn every_value_knows_where_it_was_set() {
             "size: 0\nport: 5432\nglobal: {zone: own, only: here}\nexports: {out: {imported: 1}}\ndeep: {x: 1}\n",
         ),
     ]);
-    let layers =
-        vec![layer("one.yaml", "b: {c: 3}\ne: 1\nx: 1\n"), layer("two.yaml", "e: 2\ndata: {global: {zone: q}}\nx:\n")];
+    let layers = vec![
+        layer("one.yaml", "b: {c: 3}\ne: 1\nx: 1\n"),
+        layer("two.yaml", "e: 2\ndata: {global: {zone: q}}\nx: ~\n"),
+    ];
     let (prepared, warnings) = prepare(&chart, layers).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
     for (path, expected) in [
@@ -301,7 +303,7 @@ fn every_value_knows_where_it_was_set() {
         ("b.list", "charts/web/values.yaml:4:9"),
         ("b.list.1", "charts/web/values.yaml:4:13"),
         ("e", "two.yaml:1:4"),
-        ("x", "two.yaml:3:2"),
+        ("x", "two.yaml:3:4"),
         ("data.size", "charts/web/values.yaml:6:9"),
         ("data.port", "charts/web/charts/db/values.yaml:2:7"),
         ("global.zone", "charts/web/values.yaml:8:9"),
