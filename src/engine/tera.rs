@@ -20,13 +20,13 @@ mod path;
 mod report;
 pub mod table;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use tera::Tera;
 
 use super::{Engine, RenderInput, RenderOutput, RenderedFile};
-use crate::chart::{Chart, EngineKind, TemplateFile};
+use crate::chart::{Chart, TemplateFile};
 use crate::error::{Diagnostic, Source, Span};
 use crate::values::PreparedChart;
 use files::Files;
@@ -36,9 +36,12 @@ use report::{Live, Reporter};
 /// A template that gives more bytes than this is refused.
 pub const OUTPUT_BYTES_MAX: usize = 16 << 20;
 /// Templates that include or extend one another more deeply than this are refused.
-pub const INCLUDE_DEPTH_MAX: usize = 16;
+pub const INCLUDE_DEPTH_MAX: usize = 8;
 /// Components that are nested more deeply than this are refused; Tera's own limit.
 pub const COMPONENT_DEPTH_MAX: usize = 20;
+/// The stack for compiling and rendering. The deepest nest that the limits allow takes 16 MB where Tera is built
+/// without optimisation; pages that are not touched cost nothing.
+pub const STACK_BYTES: usize = 64 << 20;
 /// Indentations wider than this are refused.
 pub const WIDTH_MAX: usize = 1000;
 /// Regular expressions that need more memory than this are refused.
@@ -72,12 +75,14 @@ impl TeraEngine {
     /// Compiles the templates of a chart and its subcharts, for all its releases.
     ///
     /// # Errors
-    /// Every template that cannot be read, every name that none of them defines, and subcharts of another engine.
+    /// Every template that cannot be read, and every name that none of them defines.
     pub fn compile(chart: &Arc<Chart>) -> Result<TeraEngine, Vec<Diagnostic>> {
-        let mut engine = TeraEngine { charts: Vec::new() };
-        let mut findings = Vec::new();
-        engine.add(chart, &mut findings);
-        if findings.is_empty() { Ok(engine) } else { Err(findings) }
+        on_deep_stack(|| {
+            let mut engine = TeraEngine { charts: Vec::new() };
+            let mut findings = Vec::new();
+            engine.add(chart, &mut findings);
+            if findings.is_empty() { Ok(engine) } else { Err(findings) }
+        })
     }
 
     fn add(&mut self, chart: &Arc<Chart>, findings: &mut Vec<Diagnostic>) {
@@ -86,18 +91,8 @@ impl TeraEngine {
             Err(more) => findings.extend(more),
         }
         for subchart in &chart.dependencies {
-            if subchart.engine == EngineKind::Tera {
-                self.add(subchart, findings);
-            } else {
-                let (sub, name) = (&subchart.location, &chart.metadata.name);
-                findings.push(
-                    Diagnostic::error(format!(
-                        "{sub} is a Helm chart, so it cannot be a subchart of the Tera chart {name}"
-                    ))
-                    .at_file(format!("{sub}/Chart.yaml"))
-                    .help("move it out of charts/ and give it a release of its own"),
-                );
-            }
+            // Loading refuses a subchart of another engine.
+            self.add(subchart, findings);
         }
     }
 
@@ -107,7 +102,8 @@ impl TeraEngine {
             findings.push(Diagnostic::error(format!("the chart {} was not compiled", chart.location)));
             return;
         };
-        let context = context::build(at.input, compiled.object.clone(), at.names);
+        let object = context::under_alias(&compiled.object, &at.prepared.name);
+        let context = context::build(at.input, object, at.names);
         let live = Live { context: &context, prepared: at.input.prepared, scope: at.names };
         let reporter = Reporter { sources: &compiled.sources, components: &compiled.components, live: Some(live) };
         for name in &compiled.rendered {
@@ -140,6 +136,12 @@ struct Scope<'a> {
 
 impl Engine for TeraEngine {
     fn render(&self, input: &RenderInput<'_>) -> Result<RenderOutput, Vec<Diagnostic>> {
+        on_deep_stack(|| self.render_all(input))
+    }
+}
+
+impl TeraEngine {
+    fn render_all(&self, input: &RenderInput<'_>) -> Result<RenderOutput, Vec<Diagnostic>> {
         let mut out = RenderOutput::default();
         let mut findings = Vec::new();
         let top = Scope { input, prepared: &input.prepared.chart, names: &[] };
@@ -149,12 +151,23 @@ impl Engine for TeraEngine {
             return Ok(out);
         }
         // A component that fails does so in every template that calls it.
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         findings.retain(|finding| {
             seen.insert(format!("{} {:?}", finding.message, finding.place.as_ref().map(ToString::to_string)))
         });
         Err(findings)
     }
+}
+
+/// Runs something on a thread with [`STACK_BYTES`]; a panic in it goes on here.
+fn on_deep_stack<T: Send>(run: impl FnOnce() -> Result<T, Vec<Diagnostic>> + Send) -> Result<T, Vec<Diagnostic>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, run);
+        let thread = thread.map_err(|error| {
+            vec![Diagnostic::error(format!("no thread with {STACK_BYTES} bytes of stack can be started: {error}"))]
+        })?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 impl Compiled {
@@ -196,7 +209,7 @@ fn compile(chart: &Arc<Chart>) -> Result<Compiled, Vec<Diagnostic>> {
     }
     rendered.sort_unstable();
     let libraries = chart.dependencies.iter().filter(|sub| sub.metadata.chart_type == "library");
-    for library in libraries.filter(|sub| sub.engine == EngineKind::Tera) {
+    for library in libraries {
         let partials = library.templates.iter().filter(|template| matches!(role(template), Role::Partial));
         let name = |template| format!("charts/{}/{}", library.metadata.name, template_name(template));
         sources.extend(partials.map(|template| (name(template), template.source.clone())));
@@ -261,21 +274,31 @@ fn refused_names(source: &Arc<Source>) -> Option<Diagnostic> {
 
 /// Tera recurses into includes and parents, also while it looks for circles, so their depth is checked before.
 fn include_depth(sources: &[(String, Arc<Source>)]) -> Option<Diagnostic> {
-    let calls = regex::Regex::new(r#"\{%-?\s*(?:include|extends)\s*["'`]([^"'`]*)["'`]"#).ok()?;
-    let mut depths: HashMap<&str, usize> = HashMap::new();
-    // Each round lengthens the longest chain by one; in a circle it grows for ever, which Tera reports better.
-    for _ in 0..=INCLUDE_DEPTH_MAX {
-        let mut next = HashMap::new();
-        for (name, source) in sources {
-            let below = calls.captures_iter(&source.text).filter_map(|call| depths.get(call.get(1)?.as_str())).max();
-            next.insert(name.as_str(), below.map_or(0, |depth| depth + 1));
+    static CALL: LazyLock<regex::Regex> = LazyLock::new(|| {
+        let pattern = r#"\{%-?\s*(?:include|extends)\s*["'`]([^"'`]*)["'`]"#;
+        regex::Regex::new(pattern).expect("the pattern is constant")
+    });
+    let called = |text| CALL.captures_iter(text).filter_map(|call| call.get(1)).map(|name| name.as_str());
+    let calls: HashMap<&str, Vec<&str>> =
+        sources.iter().map(|(name, source)| (name.as_str(), called(&source.text).collect())).collect();
+    // All templates that a chain of this length leads to. Without a circle no chain is longer than there are templates,
+    // and a circle is Tera's to report, which names it.
+    let mut at: HashSet<&str> = calls.keys().copied().collect();
+    let mut too_deep = false;
+    for depth in 0..=sources.len() {
+        at = at
+            .iter()
+            .filter_map(|name| calls.get(name))
+            .flatten()
+            .copied()
+            .filter(|name| calls.contains_key(name))
+            .collect();
+        if at.is_empty() {
+            break;
         }
-        depths = next;
+        too_deep |= depth >= INCLUDE_DEPTH_MAX;
     }
-    let (name, source) = sources.iter().find(|(name, _)| depths.get(name.as_str()) >= Some(&INCLUDE_DEPTH_MAX))?;
-    if in_circle(name, sources, &calls) {
-        return None;
-    }
+    let (_, source) = sources.iter().find(|(name, _)| too_deep && at.is_empty() && leads_too_deep(name, &calls))?;
     Some(
         Diagnostic::error(format!("templates include one another more than {INCLUDE_DEPTH_MAX} deep, beginning here"))
             .at(source, Span::NONE)
@@ -283,17 +306,16 @@ fn include_depth(sources: &[(String, Arc<Source>)]) -> Option<Diagnostic> {
     )
 }
 
-/// Whether a template leads back to itself or to another circle.
-fn in_circle(name: &str, sources: &[(String, Arc<Source>)], calls: &regex::Regex) -> bool {
-    let mut at = vec![name.to_owned()];
-    // Without a circle no chain has more steps than there are templates.
-    for _ in 0..=sources.len() {
-        let below = sources.iter().filter(|(name, _)| at.contains(name));
-        let mut next: Vec<String> =
-            below.flat_map(|(_, source)| calls.captures_iter(&source.text).map(|call| call[1].to_owned())).collect();
-        next.sort_unstable();
-        next.dedup();
-        at = next;
+fn leads_too_deep(name: &str, calls: &HashMap<&str, Vec<&str>>) -> bool {
+    let mut at = HashSet::from([name]);
+    for _ in 0..=INCLUDE_DEPTH_MAX {
+        at = at
+            .iter()
+            .filter_map(|name| calls.get(name))
+            .flatten()
+            .copied()
+            .filter(|name| calls.contains_key(name))
+            .collect();
     }
     !at.is_empty()
 }

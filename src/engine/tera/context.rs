@@ -55,6 +55,18 @@ pub fn chart_object(chart: &Chart) -> Value {
     map.into()
 }
 
+/// The same under the name that the chart above gave it, as Helm has it.
+pub fn under_alias(chart: &Value, name: &str) -> Value {
+    match chart.as_map() {
+        Some(map) if map.get(&Key::Str("name")).and_then(Value::as_str) != Some(name) => {
+            let mut map = map.clone();
+            map.insert(Key::Str("name"), name.into());
+            map.into()
+        }
+        _ => chart.clone(),
+    }
+}
+
 fn capabilities(capabilities: &Capabilities) -> Value {
     let version = &capabilities.kube_version;
     let version = [("version", &version.version), ("major", &version.major), ("minor", &version.minor)];

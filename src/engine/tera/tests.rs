@@ -242,7 +242,7 @@ fn includes_have_a_limit_that_fits_the_stack_of_a_thread() {
         Ok("end".to_owned())
     );
     let error = chain(2000).expect_err("too deep");
-    assert!(error[0].message.contains("more than 16 deep"), "{}", error[0]);
+    assert!(error[0].message.contains("more than 8 deep"), "{}", error[0]);
     // Components between the includes count for themselves: the deepest nest that is allowed.
     let mut templates = vec![("x.yaml".to_owned(), "{{<c n={1} />}}".to_owned())];
     for i in 0..INCLUDE_DEPTH_MAX - 1 {
@@ -254,4 +254,25 @@ fn includes_have_a_limit_that_fits_the_stack_of_a_thread() {
     let templates: Vec<_> = templates.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let error = render(&chart_of(&templates), Vec::new()).expect_err("it never ends");
     assert!(error[0].message.contains("deep"), "{}", error[0]);
+}
+
+#[test]
+fn the_guide_tells_the_limits_and_what_is_lenient() {
+    let guide = fs::read_to_string(top().join("docs/charts-in-tera.md")).expect("the guide is there");
+    let limits = format!(
+        "give {} MiB of text; includes nest {INCLUDE_DEPTH_MAX} deep, components {COMPONENT_DEPTH_MAX}",
+        OUTPUT_BYTES_MAX >> 20
+    );
+    assert!(guide.contains(&limits), "the guide should say: {limits}");
+    for (template, expected) in [
+        ("{% if values.typo %}a{% else %}b{% endif %}", "b"),
+        ("{{ 'a' ~ values.typo }}", "a"),
+        ("{{ values.typo == 'x' }}", "false"),
+        ("{{ values?.a?.b or 'd' }}", "d"),
+        ("{{ values.none | default(value='d') }}{{ values.none or 'd' }}", "d"),
+        ("{{ false | default(value=true) }} {{ false or true }}", "false true"),
+        ("{{ environment.name }} {{ release.namespace }}", "staging shop"),
+    ] {
+        assert_eq!(text_of(template).as_deref(), Ok(expected), "{template}");
+    }
 }
