@@ -231,11 +231,16 @@ impl Executor<'_> {
                     Callee::Tpl => self.tpl(&text, data, command),
                     _ => self.include(&text, data, command),
                 };
-                return result.map(Some);
+                let value = result?;
+                self.count_produced(&value, command.span)?;
+                return Ok(Some(value));
             }
         };
         match result {
-            Ok(value) => Ok(Some(value)),
+            Ok(value) => {
+                self.count_produced(&value, command.span)?;
+                Ok(Some(value))
+            }
             Err(message) => {
                 let culprit = self.culprit_of_args(dot, args, from);
                 let mut error = self.error_about(command.span, message, culprit);

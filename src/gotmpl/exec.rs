@@ -12,14 +12,20 @@ use super::parse::{Functions, parse};
 use super::set::{Scope, TemplateSet};
 use super::value::{IntKind, Value};
 
+/// How much text and how many list elements (24 bytes each) the functions of one render may make together: what
+/// they make is either kept, which costs memory, or thrown away, which costs time.
+pub const PRODUCED_BYTES_MAX: usize = 512 << 20;
 /// How often one template may stand in the chain of running `include`s: Helm's limit.
 pub const INCLUDE_RECURSION_MAX: u32 = 1000;
 /// How deep lists, pipelines and calls may nest while they run. A level takes up to 6 KiB of stack in a debug build.
 pub const DEPTH_MAX: u32 = 20_000;
 /// The stack that [`DEPTH_MAX`] levels need; a thread that renders must have as much.
 pub const STACK_BYTES: usize = 256 << 20;
-/// How many rounds all `range` actions of one render may take together.
+/// How many rounds all `range` actions of one render may take together; real charts take hundreds.
 pub const ROUNDS_MAX: u64 = 1_000_000;
+/// How often the functions of one render may give a list or a map. Each can nest a value one level deeper, and dropping
+/// a level takes stack.
+pub const CONTAINERS_MAX: u32 = 400_000;
 /// How much text one template may put out, with all that it includes.
 pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
 
@@ -45,6 +51,8 @@ pub struct Executor<'a> {
     pub(super) depth: u32,
     out: String,
     rounds: u64,
+    produced_bytes: usize,
+    containers: u32,
     /// How often a template stands in the chain of includes.
     included: HashMap<Arc<str>, u32>,
     /// The texts that `tpl` was given, parsed.
@@ -77,6 +85,8 @@ impl<'a> Executor<'a> {
             depth: 0,
             out: String::new(),
             rounds: 0,
+            produced_bytes: 0,
+            containers: 0,
             included: HashMap::new(),
             texts: HashMap::new(),
             warning: None,
@@ -316,6 +326,27 @@ impl<'a> Executor<'a> {
         self.depth -= 1;
         result.map_err(|error| self.frame(error, FrameKind::Template(call.name.clone()), call.span))?;
         self.check_output(call.span)
+    }
+
+    /// Counts what a function gave.
+    pub(super) fn count_produced(&mut self, value: &Value, span: Span) -> Result<()> {
+        self.produced_bytes += match value {
+            Value::Str(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(list) => size_of::<Value>() * list.items.len(),
+            _ => 0,
+        };
+        self.containers += u32::from(matches!(value, Value::List(_) | Value::Map(_)));
+        if self.containers > CONTAINERS_MAX {
+            let message = format!("the functions made more than {CONTAINERS_MAX} lists and maps in one render");
+            return Err(self.error(span, message));
+        }
+        if self.produced_bytes > PRODUCED_BYTES_MAX {
+            return Err(
+                self.error(span, format!("the functions made more than {PRODUCED_BYTES_MAX} bytes in one render"))
+            );
+        }
+        Ok(())
     }
 
     /// `include`: the text of a template.

@@ -23,7 +23,10 @@ mod value;
 pub use ast::{Body, Parsed, Span, TPL_NAME, Text};
 pub use builtins::Builtin;
 pub use error::{Culprit, Error, Frame, FrameKind, ParseError, Site};
-pub use exec::{DEPTH_MAX, Executor, INCLUDE_RECURSION_MAX, NO_VALUE, OUTPUT_BYTES_MAX, ROUNDS_MAX, STACK_BYTES};
+pub use exec::{
+    CONTAINERS_MAX, DEPTH_MAX, Executor, INCLUDE_RECURSION_MAX, NO_VALUE, OUTPUT_BYTES_MAX, PRODUCED_BYTES_MAX,
+    ROUNDS_MAX, STACK_BYTES,
+};
 pub use func::{Function, Generator, Host, Param};
 pub use parse::{Functions, NESTING_MAX, parse};
 pub use set::TemplateSet;

@@ -197,8 +197,11 @@ fn the_deepest_nesting_fits_the_stack() {
 
 #[test]
 fn a_deep_value_can_be_dropped() {
-    let (kind, text) = render("{{ $x := list }}{{ range 1000000 }}{{ $x = list $x }}{{ end }}{{ len $x }}");
+    let (kind, text) = render("{{ $x := list }}{{ range 399999 }}{{ $x = list $x }}{{ end }}{{ len $x }}");
     assert_eq!((kind, text), ("output", "1".into()));
+    let (kind, message) = render("{{ $x := list }}{{ range 400000 }}{{ $x = list $x }}{{ end }}{{ len $x }}");
+    assert_eq!(kind, "error");
+    assert!(message.contains("lists and maps"), "{message}");
 }
 
 #[test]
