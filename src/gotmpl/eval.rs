@@ -337,12 +337,16 @@ impl Executor<'_> {
                 return Err(self.error(expr.span, format!("cannot assign nil to {}", type_of(param))));
             }
             (ExprKind::Number(Number { int: Some(int), .. }), Param::Int) => return Ok(Value::int(*int)),
+            (ExprKind::Number(Number { int: Some(int), .. }), Param::Uint32) if u32::try_from(*int).is_ok() => {
+                return Ok(Value::int(*int));
+            }
             (ExprKind::Number(Number { float: Some(float), .. }), Param::Float) => return Ok(Value::Float(*float)),
             (ExprKind::Str(_) | ExprKind::Bytes(_), Param::Str | Param::Any)
             | (ExprKind::Bool(_), Param::Bool | Param::Any)
             | (ExprKind::Number(_), Param::Any) => {}
             (ExprKind::Str(_) | ExprKind::Bytes(_) | ExprKind::Bool(_) | ExprKind::Number(_), param) => match param {
                 Param::Int => return wrong(self, "integer"),
+                Param::Uint32 => return wrong(self, "unsigned integer"),
                 Param::Float => return wrong(self, "float"),
                 Param::Bool => return wrong(self, "bool"),
                 Param::Str => return wrong(self, "string"),
@@ -424,6 +428,8 @@ fn type_of(param: Param) -> &'static str {
         Param::Map => "map[string]interface {}",
         Param::List => "[]interface {}",
         Param::Strings => "[]string",
+        Param::Uint32 => "uint32",
+        Param::Object(name) => name,
     }
 }
 
@@ -431,10 +437,9 @@ fn type_of(param: Param) -> &'static str {
 fn convert(value: Operand, param: Param) -> Result<Value, String> {
     let Some(value) = value else {
         return match param {
-            Param::Any => Ok(Value::Nil),
-            Param::Map => Ok(Value::map(Default::default())),
-            Param::List => Ok(Value::list(Vec::new())),
-            Param::Strings => Ok(Value::strings(Vec::<&str>::new())),
+            Param::Any | Param::Map => Ok(Value::Nil),
+            Param::List => Ok(Value::nil_list()),
+            Param::Strings => Ok(Value::nil_strings()),
             _ => Err(format!("invalid value; expected {}", type_of(param))),
         };
     };
@@ -445,8 +450,11 @@ fn convert(value: Operand, param: Param) -> Result<Value, String> {
         | (Param::Float, Value::Float(_))
         | (Param::Int, Value::Int(_, IntKind::Int)) => true,
         (Param::Map, Value::Map(map)) => map.map_type != MapType::Strings,
-        (Param::List, Value::List(list)) => list.element == ElementType::Interface,
-        (Param::Strings, Value::List(list)) => list.element == ElementType::String,
+        (Param::List, Value::List(list)) => {
+            matches!(list.element, ElementType::Interface | ElementType::NilInterface)
+        }
+        (Param::Strings, Value::List(list)) => matches!(list.element, ElementType::String | ElementType::NilString),
+        (Param::Object(name), Value::Object(object)) => object.type_name() == name,
         _ => false,
     };
     if fits {

@@ -1,6 +1,8 @@
 //! What a template function is: a row with its name, the types Go's reflection would check, its code, and the
 //! examples that document and test it.
 
+use jiff::tz::TimeZone;
+
 use super::value::Value;
 
 /// The Go type of a parameter, which decides what a call accepts and what its error says.
@@ -16,12 +18,16 @@ pub enum Param {
     Bool,
     /// `float64`.
     Float,
-    /// `map[string]interface {}`.
+    /// `map[string]interface {}`; nil arrives as [`Value::Nil`], Go's nil map.
     Map,
-    /// `[]interface {}`.
+    /// `[]interface {}`; nil arrives as a nil slice.
     List,
-    /// `[]string`.
+    /// `[]string`; nil arrives as a nil slice.
     Strings,
+    /// `uint32`: a constant that fits.
+    Uint32,
+    /// Another Go type, by its name: `time.Time`, `sprig.certificate`.
+    Object(&'static str),
 }
 
 /// A function that templates can call.
@@ -57,6 +63,7 @@ pub trait Host {
 }
 
 /// The source of everything that differs from run to run: a real one for `kcfg template`, fixed ones for `kcfg render`.
+/// Every method but [`Generator::used`], [`Generator::fixed_keys`] and [`Generator::zone`] marks it as used.
 pub trait Generator {
     /// Fills a buffer with random bytes.
     fn fill(&mut self, bytes: &mut [u8]);
@@ -64,6 +71,36 @@ pub trait Generator {
     fn now_ns(&mut self) -> i128;
     /// Whether anything was asked of it yet.
     fn used(&self) -> bool;
-    /// Whether keys must be fixed ones (RSA keys take long to make, and `render` throws them away).
+    /// Whether keys must be fixed ones, and which of the two sets (RSA keys take long to make, and `render` throws
+    /// them away).
     fn fixed_keys(&self) -> Option<usize>;
+
+    /// A number below `count`, all equally likely; 0 if `count` is 0.
+    fn pick(&mut self, count: usize) -> usize {
+        let count = count.max(1) as u64;
+        // Numbers above the last multiple of `count` would favour the small ones.
+        let limit = u64::MAX - u64::MAX % count;
+        loop {
+            let mut bytes = [0; 8];
+            self.fill(&mut bytes);
+            let number = u64::from_le_bytes(bytes);
+            if number < limit {
+                return (number % count) as usize;
+            }
+        }
+    }
+
+    /// The numbers below `count` in any order.
+    fn permutation(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for i in (1..count).rev() {
+            order.swap(i, self.pick(i + 1));
+        }
+        order
+    }
+
+    /// Go's `time.Local`: fixed generators have UTC, so that no output depends on the machine's zone.
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
+    }
 }

@@ -11,10 +11,15 @@ mod eval;
 mod exec;
 pub mod fmt;
 mod func;
+pub mod json;
 mod lex;
 mod literal;
 mod parse;
+mod random;
+pub mod regex;
+pub mod semver;
 mod set;
+pub mod sprig;
 pub mod strconv;
 #[cfg(test)]
 mod tests;
@@ -29,5 +34,6 @@ pub use exec::{
 };
 pub use func::{Function, Generator, Host, Param};
 pub use parse::{Functions, NESTING_MAX, parse};
+pub use random::{FixedGenerator, RealGenerator};
 pub use set::TemplateSet;
 pub use value::{ElementType, IntKind, List, Map, MapType, Object, Value};

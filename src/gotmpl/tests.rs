@@ -39,6 +39,7 @@ fn count_of(value: &Value) -> Value {
     Value::int(match value {
         Value::List(list) => list.items.len() as i64,
         Value::Map(map) => map.entries.borrow().len() as i64,
+        Value::Nil => 0,
         _ => -1,
     })
 }

@@ -57,6 +57,11 @@ pub enum ElementType {
     Interface,
     String,
     Int,
+    List,
+    /// A nil `[]interface {}`: empty, but `null` in JSON and YAML.
+    NilInterface,
+    /// A nil `[]string`.
+    NilString,
 }
 
 /// A Go map with text keys, sorted as `range` and printing sort them.
@@ -136,6 +141,16 @@ impl Value {
         Value::List(List { items: Rc::new(items), element: ElementType::Interface })
     }
 
+    /// A nil `[]interface {}`.
+    pub fn nil_list() -> Value {
+        Value::List(List { items: Rc::new(Vec::new()), element: ElementType::NilInterface })
+    }
+
+    /// A nil `[]string`.
+    pub fn nil_strings() -> Value {
+        Value::List(List { items: Rc::new(Vec::new()), element: ElementType::NilString })
+    }
+
     /// A `[]string`.
     pub fn strings<S: Into<Arc<str>>>(items: impl IntoIterator<Item = S>) -> Value {
         let items = items.into_iter().map(|s| Value::Str(s.into())).collect();
@@ -166,9 +181,10 @@ impl Value {
         match self {
             Value::Nil => "<nil>".into(),
             Value::List(list) => match list.element {
-                ElementType::Interface => "[]interface {}".into(),
-                ElementType::String => "[]string".into(),
+                ElementType::Interface | ElementType::NilInterface => "[]interface {}".into(),
+                ElementType::String | ElementType::NilString => "[]string".into(),
                 ElementType::Int => "[]int".into(),
+                ElementType::List => "[][]interface {}".into(),
             },
             Value::Map(map) => match map.map_type {
                 MapType::Interface => "map[string]interface {}".into(),
@@ -209,6 +225,13 @@ impl IntKind {
             IntKind::Uint64 => "uint64",
             IntKind::Uint8 => "uint8",
         }
+    }
+}
+
+impl List {
+    /// Whether it is a nil slice, which JSON and YAML write as `null`.
+    pub fn is_nil(&self) -> bool {
+        matches!(self.element, ElementType::NilInterface | ElementType::NilString)
     }
 }
 
