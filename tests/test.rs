@@ -4,6 +4,7 @@
 
 mod cli;
 mod layout;
+mod new;
 mod parity;
 mod render;
 mod repo;

@@ -4,6 +4,9 @@
 
 mod check;
 mod digests;
+mod files;
+mod init;
+mod new;
 mod output;
 mod progress;
 mod render;
@@ -44,6 +47,8 @@ enum Verb {
     Render(render::Args),
     Check(check::Args),
     Template(Box<template::Args>),
+    New(new::Args),
+    Init(init::Args),
 }
 
 /// Runs kcfg with the given command line, the program's name first.
@@ -63,6 +68,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Render(arguments) => render::run(&dir, &arguments, &output),
         Verb::Check(arguments) => check::run(&dir, &arguments, &output),
         Verb::Template(arguments) => template::run(&dir, &arguments, &output),
+        Verb::New(arguments) => new::run(&dir, &arguments, &output),
+        Verb::Init(arguments) => init::run(&dir, &arguments, &output),
     };
     match result {
         Ok(status) => status.into(),
