@@ -113,17 +113,24 @@ impl Reporter<'_> {
     /// Unknown filters, tests, functions, components and templates come as one text with a report for each.
     fn references(&self, text: &str) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        let mut lines = text.lines().peekable();
+        let mut lines = text.lines();
         while let Some(line) = lines.next() {
-            let Some(message) = line.strip_prefix("error: ") else { continue };
-            let Some((name, span)) = lines.next().and_then(|at| {
-                let under = lines.clone().nth(2).unwrap_or_default();
-                self.locus(at.trim_start().strip_prefix("--> ")?, under)
-            }) else {
-                found.push(Diagnostic::error(plain(message)));
-                continue;
-            };
-            found.push(self.reference(message, &name, span));
+            let Some(first) = line.strip_prefix("error: ") else { continue };
+            // The name of a template may hold line breaks, so the message ends where the place begins.
+            let mut message = first.to_owned();
+            let place = lines.find_map(|line| {
+                let place = line.trim_start().strip_prefix("--> ");
+                if place.is_none() {
+                    message.push('\n');
+                    message.push_str(line);
+                }
+                place
+            });
+            let under = lines.clone().nth(2).unwrap_or_default();
+            found.push(match place.and_then(|place| self.locus(place, under)) {
+                Some((name, span)) => self.reference(&message, &name, span),
+                None => Diagnostic::error(plain(&message)),
+            });
         }
         found
     }

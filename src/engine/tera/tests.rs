@@ -276,3 +276,68 @@ fn the_guide_tells_the_limits_and_what_is_lenient() {
         assert_eq!(text_of(template).as_deref(), Ok(expected), "{template}");
     }
 }
+
+/// Templates that are broken in a few places: none may panic, every finding has a place and can be shown.
+#[test]
+fn broken_templates_give_diagnostics_with_places() {
+    const CASES: usize = 400;
+    const PIECES: &[&str] = &[
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "{#",
+        "é",
+        "\r\n",
+        "\n",
+        "\"",
+        "'",
+        "|",
+        "[",
+        "(",
+        ")",
+        "?.",
+        "~",
+        " is ",
+        "{",
+        "}",
+        "-",
+        "include \"x\n\"",
+        "<labels />",
+        "values.a.b",
+        "99999999999999999999",
+        "\0",
+        "𝄞",
+        "...",
+    ];
+    let seeds: Vec<String> = ["web", "worker"]
+        .iter()
+        .flat_map(|chart| fs::read_dir(top().join("charts").join(chart).join("templates")).expect("templates"))
+        .map(|entry| fs::read_to_string(entry.expect("an entry").path()).expect("a template"))
+        .collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = move |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % n as u64).unwrap_or_default()
+    };
+    let mut refused = 0;
+    for _ in 0..CASES {
+        let mut text: Vec<char> = seeds[below(seeds.len())].chars().collect();
+        for _ in 0..=below(3) {
+            let at = below(text.len() + 1);
+            let until = (at + below(6)).min(text.len());
+            text.splice(at..until, PIECES[below(PIECES.len())].chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(findings) = render(&chart_of(&[("x.yaml", &text), ("_lib.tera", &seeds[0])]), Vec::new()) {
+            refused += 1;
+            for finding in findings {
+                assert!(finding.place.is_some(), "{finding}\n{text}");
+                assert!(!finding.to_string().contains(args::OURS), "{finding}");
+            }
+        }
+    }
+    assert!(refused > CASES / 4, "{refused} of {CASES}");
+}
