@@ -33,12 +33,14 @@ impl Context<'_> {
         };
         let place = self.place(&error.site);
         let mut diagnostic = Diagnostic::error(message).at(&place.source, place.span);
+        diagnostic = self.origin_of_tpl(diagnostic, &error.site);
         for frame in &error.frames {
             let message = match &frame.kind {
                 FrameKind::Include(name) | FrameKind::Template(name) => format!("{name:?} is included here"),
                 FrameKind::Tpl => "the text is rendered by tpl here".into(),
             };
             diagnostic = diagnostic.note(message, Some(self.place(&frame.site)));
+            diagnostic = self.origin_of_tpl(diagnostic, &frame.site);
         }
         if let Some(culprit) = &error.culprit {
             diagnostic = self.blame(diagnostic, culprit, scope);
@@ -47,6 +49,20 @@ impl Context<'_> {
             diagnostic.help = self.advice(&error.message);
         }
         diagnostic
+    }
+
+    /// Says where a text that `tpl` renders was set, if it is a value as it was written.
+    fn origin_of_tpl(&self, diagnostic: Diagnostic, site: &Site) -> Diagnostic {
+        if *site.text.name != *TPL_NAME {
+            return diagnostic;
+        }
+        let is_text = |value: &Value| matches!(value, Value::Str(text) if Arc::ptr_eq(text, &site.text.text));
+        let Some(path) = find(&Value::Map(self.values.clone()), &is_text) else { return diagnostic };
+        let path: Vec<&str> = path.iter().map(|key| &**key).collect();
+        match self.prepared.origin(&path) {
+            Some(origin) => diagnostic.note("this text was set here", Some(origin)),
+            None => diagnostic,
+        }
     }
 
     /// What helps against the mistakes that Go's message names but does not explain.
@@ -84,10 +100,10 @@ impl Context<'_> {
     fn blame(&self, diagnostic: Diagnostic, culprit: &Culprit, scope: &Map) -> Diagnostic {
         let key = &*culprit.key;
         let is_set = culprit.map.entries.borrow().contains_key(key);
-        let path = find(&Value::Map(self.values.clone()), &culprit.map);
+        let path = find_map(&Value::Map(self.values.clone()), &culprit.map);
         // The chart's own view of its values, for what the author of the template would write.
         let own = match scope.get("Values") {
-            Some(values @ Value::Map(_)) => find(&values, &culprit.map),
+            Some(values @ Value::Map(_)) => find_map(&values, &culprit.map),
             _ => None,
         };
         let mut diagnostic = diagnostic;
@@ -150,26 +166,47 @@ fn source_of_tpl(text: &Text) -> Arc<Source> {
     Source::new(name, text.text.clone())
 }
 
-/// The path of a map below a value, by identity.
-fn find(value: &Value, wanted: &Map) -> Option<Vec<Arc<str>>> {
-    fn search(value: &Value, wanted: &Map, seen: &mut HashSet<*const ()>, path: &mut Vec<Arc<str>>) -> bool {
-        let Value::Map(map) = value else { return false };
-        if map.same(wanted) {
-            return true;
-        }
-        // Templates can make maps that hold themselves.
-        if !seen.insert(Rc::as_ptr(&map.entries).cast()) {
-            return false;
-        }
-        map.entries.borrow().iter().any(|(key, value)| {
-            path.push(key.clone());
-            let found = search(value, wanted, seen, path);
+/// The path of the first value below `value` that is the wanted one; elements of lists are named by their index.
+fn find(value: &Value, is_wanted: &dyn Fn(&Value) -> bool) -> Option<Vec<Arc<str>>> {
+    /// Templates can make values of any depth, and maps that hold themselves.
+    const DEPTH_MAX: usize = 200;
+    struct Search<'a> {
+        is_wanted: &'a dyn Fn(&Value) -> bool,
+        seen: HashSet<*const ()>,
+        path: Vec<Arc<str>>,
+    }
+    impl Search<'_> {
+        fn enter(&mut self, key: Arc<str>, value: &Value) -> bool {
+            self.path.push(key);
+            let found = self.search(value);
             if !found {
-                path.pop();
+                self.path.pop();
             }
             found
-        })
+        }
+        fn search(&mut self, value: &Value) -> bool {
+            if (self.is_wanted)(value) {
+                return true;
+            }
+            match value {
+                Value::Map(map) => {
+                    self.path.len() < DEPTH_MAX
+                        && self.seen.insert(Rc::as_ptr(&map.entries).cast())
+                        && map.entries.borrow().iter().any(|(key, value)| self.enter(key.clone(), value))
+                }
+                Value::List(list) => {
+                    let mut items = list.items.iter().enumerate();
+                    self.path.len() < DEPTH_MAX && items.any(|(i, item)| self.enter(i.to_string().into(), item))
+                }
+                _ => false,
+            }
+        }
     }
-    let mut path = Vec::new();
-    search(value, wanted, &mut HashSet::new(), &mut path).then_some(path)
+    let mut search = Search { is_wanted, seen: HashSet::new(), path: Vec::new() };
+    search.search(value).then_some(search.path)
+}
+
+/// The path of a map below a value, by identity.
+fn find_map(value: &Value, wanted: &Map) -> Option<Vec<Arc<str>>> {
+    find(value, &|value| matches!(value, Value::Map(map) if map.same(wanted)))
 }

@@ -269,6 +269,18 @@ fn a_missing_key_gets_the_nearest_name() {
 }
 
 #[test]
+fn an_error_in_a_value_that_tpl_renders_says_where_it_was_set() {
+    let helpers = ("templates/_h.tpl", "{{ define \"render\" }}{{ tpl .value .context }}{{ end }}");
+    let template = ("templates/t.yaml", "{{ range .Values.list }}{{ tpl .text $ }}{{ end }}");
+    let error = error_of(&[helpers, template], "list:\n- text: ok\n- text: '{{ .Values.nosuch.deeper }}'");
+    assert!(error.contains("  --> text given to tpl:1:11\n"), "{error}");
+    assert!(error.contains("note: this text was set here\n  --> releases/prod/web.yaml:3:9\n"), "{error}");
+    let error = error_of(&[helpers, ("templates/t.yaml", "{{ tpl .Values.a . }}")], "a: '{{ nosuch }}'");
+    assert!(error.contains("error: cannot parse template: function \"nosuch\" not defined\n"), "{error}");
+    assert!(error.contains("note: this text was set here\n  --> releases/prod/web.yaml:1:4\n"), "{error}");
+}
+
+#[test]
 fn mistakes_get_advice() {
     let check = |template: &str, values: &str, help: &str| {
         let helpers = (
