@@ -49,3 +49,8 @@ bench-generate DIR RELEASES OBJECTS:
 # Speed on any repository (in a copy of it), against the real `helm template` once per release.
 bench-repo PATH:
     cargo bench --quiet --locked --bench bench -- repo "{{absolute_path(PATH)}}"
+
+# What `kcfg render` writes in a repository (of HelmReleases) against what the real helm gives for each release, as data.
+compare-repo PATH:
+    cargo build --quiet --locked --release
+    cd tests/oracle && go run ./compare -repo "{{absolute_path(PATH)}}" -kcfg "{{justfile_directory()}}/target/release/kcfg" -helm "$(./helm.sh)"
