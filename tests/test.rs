@@ -3,6 +3,7 @@
 //! Whatever a table or a golden folder beside the code can prove is proved there; here is what needs the whole program.
 
 mod cli;
+mod compat;
 mod layout;
 mod new;
 mod parity;

@@ -1,0 +1,135 @@
+//! What COMPATIBILITY.md says differs from Helm on purpose, each row by a test of its own; the recordings under
+//! fixtures/helm show what is the same.
+
+use crate::repo::{Repo, Run, here};
+
+/// A repository with one release of a Helm chart that has this template.
+fn with_template(template: &str) -> Repo {
+    let repo = Repo::new(
+        "
+        -- charts/c/Chart.yaml --
+        apiVersion: v2
+        name: c
+        version: 0.1.0
+        -- releases/prod/c.yaml --
+        apiVersion: helm.fluxcd.io/v1
+        kind: HelmRelease
+        metadata: {name: c, namespace: shop}
+        spec: {releaseName: c, chart: {path: charts/c}}
+        ",
+    );
+    repo.write("charts/c/templates/a.yaml", template);
+    repo
+}
+
+fn template(repo: &Repo) -> Run {
+    repo.kcfg(&["template", "c", "charts/c"])
+}
+
+#[test]
+fn a_duplicate_key_is_a_warning_with_both_lines() {
+    let repo =
+        with_template("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  SIZE: \"1\"\n  SIZE: \"2\"\n");
+    let run = template(&repo).code(0).complains("a.yaml (rendered):6:3").complains("a.yaml (rendered):5:3");
+    assert!(run.stdout.ends_with("  SIZE: \"1\"\n  SIZE: \"2\"\n"), "the text itself stays:\n{}", run.stdout);
+    repo.kcfg(&["render"]).code(0);
+    assert!(repo.read("rendered/prod/c/configmap-a.yaml").ends_with("data:\n  SIZE: \"2\"\n"));
+}
+
+#[test]
+fn a_lookup_is_a_warning() {
+    let repo =
+        with_template("apiVersion: v1\nkind: A\nmetadata: {name: a}\nx: {{ lookup \"v1\" \"Secret\" \"a\" \"b\" }}\n");
+    template(&repo)
+        .code(0)
+        .says("x: map[]")
+        .complains("warning: lookup finds nothing")
+        .complains("charts/c/templates/a.yaml:4:7");
+}
+
+#[test]
+fn an_unknown_hook_is_a_warning() {
+    let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: a\n  annotations: {helm.sh/hook: crd-install}\n";
+    let run = template(&with_template(hook)).code(0).complains("`crd-install` is not a hook that Helm knows");
+    assert_eq!(run.stdout.trim(), "");
+}
+
+#[test]
+fn errors_of_all_templates_are_reported() {
+    let repo = with_template("a: {{ .Values.x.y }}\n");
+    repo.write("charts/c/templates/b.yaml", "b: {{ .Values.z.y }}\n");
+    template(&repo).code(2).complains("templates/a.yaml:1:").complains("templates/b.yaml:1:");
+}
+
+#[test]
+fn a_packed_chart_and_flags_about_clusters_are_refused() {
+    let repo = with_template("kind: A\n");
+    repo.write("c.tgz", "");
+    repo.kcfg(&["template", "c", "c.tgz"]).code(2).complains("a chart is a folder");
+    repo.kcfg(&["template", "c", "charts/c", "--validate"]).code(2).complains("--validate");
+    repo.kcfg(&["template", "c", "charts/c", "--post-renderer", "x"]).code(2).complains("--post-renderer");
+}
+
+#[test]
+fn render_gives_every_namespaced_object_its_namespace() {
+    let repo = with_template(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: one, namespace: wrong}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: two}\n",
+    );
+    repo.kcfg(&["render"]).code(0).complains("namespace");
+    assert!(repo.read("rendered/prod/c/service-two.yaml").contains("  namespace: shop\n"));
+    assert!(!repo.read("rendered/prod/c/namespace-one.yaml").contains("namespace:"));
+}
+
+#[test]
+fn render_splits_lists_encodes_string_data_and_leaves_test_hooks_out() {
+    let repo = with_template(
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: listed}}\n---\n\
+         apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {a: b}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata:\n  name: check\n  annotations: {helm.sh/hook: test}\n",
+    );
+    repo.write(
+        "charts/c/crds/x.yaml",
+        concat!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example.com}\n",
+            "spec: {group: example.com, scope: Cluster, names: {kind: X, plural: xs}, versions: []}\n"
+        ),
+    );
+    repo.kcfg(&["render"]).code(0);
+    let files = repo.list("rendered/prod/c");
+    assert_eq!(
+        files,
+        ["configmap-listed.yaml", "customresourcedefinition-xs.example.com.yaml", "kcfg.sum", "secret-key.yaml"]
+    );
+    let secret = repo.read("rendered/prod/c/secret-key.yaml");
+    assert!(secret.contains("data:\n  a: Yg==\n") && !secret.contains("stringData"), "{secret}");
+}
+
+#[test]
+fn render_refuses_what_no_cluster_would_take() {
+    let repo = with_template("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: no}\n");
+    template(&repo).code(0);
+    repo.kcfg(&["render"]).code(2).complains("metadata.name is a boolean");
+}
+
+#[test]
+fn every_row_names_a_test_that_exists() {
+    let table = repo_file("COMPATIBILITY.md");
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| test |")).collect();
+    assert!(rows.len() > 5, "there is a table");
+    for row in rows {
+        let last = row.trim_end_matches([' ', '|']).rsplit("| ").next().unwrap_or_default();
+        let names: Vec<_> = last.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            let exists = match name.split_once(": ") {
+                Some((file, function)) => repo_file(file).contains(&format!("fn {function}()")),
+                None => here().join(name).is_dir(),
+            };
+            assert!(exists, "no such test: {name}");
+        }
+    }
+}
+
+fn repo_file(path: &str) -> String {
+    std::fs::read_to_string(here().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
