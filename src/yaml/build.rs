@@ -29,6 +29,8 @@ pub(super) struct Builder<'a> {
 /// A collection that is not closed yet.
 struct Frame<'a> {
     start: Span,
+    /// Where the last child ends: a block has no end of its own.
+    last_end: u32,
     anchor: Option<usize>,
     /// Nodes below, the aliases' included.
     nodes: usize,
@@ -109,7 +111,7 @@ impl<'a> Builder<'a> {
         if let Some(anchor) = anchor {
             self.anchors.insert(anchor, Anchor::Open);
         }
-        self.open.push(Frame { start, anchor, nodes: 1, items });
+        self.open.push(Frame { start, last_end: start.start, anchor, nodes: 1, items });
         Ok(())
     }
 
@@ -117,7 +119,8 @@ impl<'a> Builder<'a> {
         let Some(frame) = self.open.pop() else {
             return Ok(());
         };
-        let span = Span { start: frame.start.start, end: end.end.max(frame.start.end) };
+        let end = if end.start == end.end { frame.last_end } else { end.end };
+        let span = Span { start: frame.start.start, end };
         let value = match frame.items {
             Items::Sequence(items) => Value::Seq(items),
             Items::Mapping { map, .. } => Value::Map(map),
@@ -228,6 +231,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         frame.nodes += done.nodes;
+        frame.last_end = frame.last_end.max(done.node.span.end);
         match &mut frame.items {
             Items::Sequence(items) => {
                 items.push(done.node);

@@ -121,7 +121,7 @@ impl Fault {
     fn told(self) -> (&'static str, Option<&'static str>) {
         match self {
             Fault::AnchorName => (
-                "`&` and `*` begin an anchor or an alias, and no name follows",
+                "`&` begins an anchor and `*` an alias, and this is no name of one",
                 Some("put the text in quotes if it is meant as text"),
             ),
             Fault::BlockCollectionEntry => (
@@ -236,12 +236,12 @@ impl Problem {
         }
         let (message, help) = self.fault.told();
         // What is told about the beginning is shown there; the end of the text shows nothing.
-        let from_context = matches!(self.fault, Fault::EndInQuotes | Fault::ExpectedColon);
+        let from_context = matches!(self.fault, Fault::AnchorName | Fault::EndInQuotes | Fault::ExpectedColon);
         let (at, other) = if from_context { (self.context_at, self.at) } else { (self.at, self.context_at) };
         let mut found = Diagnostic::error(message).at(source, point(source, at));
         let same_line = source.text.get(at.min(other)..at.max(other)).is_none_or(|t| !t.contains('\n'));
         if !same_line {
-            let what = if from_context { "it is noticed here" } else { "what cannot go on began here" };
+            let what = if from_context { "it is noticed here" } else { "it should belong to what begins here" };
             found = found.note(what, Some(Place { source: source.clone(), span: point(source, other) }));
         }
         match help {
@@ -281,18 +281,24 @@ fn usual_mistake(problem: Problem, source: &Arc<Source>) -> Option<Diagnostic> {
                 .help("replace the tab by spaces"),
         );
     }
-    if line.contains("{{")
-        && matches!(
-            fault,
-            Fault::FlowMappingEnd | Fault::BlockMappingKey | Fault::NodeContent | Fault::CannotStartToken
-        )
-    {
-        let braces = start + line.find("{{")?;
-        return Some(
-            Diagnostic::error("`{{` outside of quotes begins a mapping inside a mapping")
-                .at(source, Span::new(braces, braces + 2))
-                .help("put the value in quotes; or, if a template was meant, this text is not rendered as one"),
-        );
+    let by_braces = matches!(
+        fault,
+        Fault::FlowMappingEnd
+            | Fault::BlockMappingKey
+            | Fault::NodeContent
+            | Fault::CannotStartToken
+            | Fault::ExpectedColon
+            | Fault::ValueHere
+    );
+    for at in [context_at, at] {
+        let (line, start) = source.line_at(u32::try_from(at).ok()?);
+        if let Some(braces) = unquoted_braces(line).filter(|_| by_braces) {
+            return Some(
+                Diagnostic::error("`{{` outside of quotes begins a mapping inside a mapping")
+                    .at(source, Span::new(start + braces, start + braces + 2))
+                    .help("put the value in quotes; or, if a template was meant, this text is not rendered as one"),
+            );
+        }
     }
     let in_brackets = matches!(fault, Fault::FlowMappingEnd | Fault::FlowSequenceEnd | Fault::NodeContent);
     if in_brackets && source.text.get(at..).is_none_or(|rest| rest.trim().is_empty()) {
@@ -301,6 +307,17 @@ fn usual_mistake(problem: Problem, source: &Arc<Source>) -> Option<Diagnostic> {
                 .at(source, point(source, context_at))
                 .help("close it, or put the text in quotes"),
         );
+    }
+    let is_first = source.text.get(start..at).is_none_or(|before| before.trim_start().is_empty());
+    if fault == Fault::BlockMappingKey && !is_first {
+        return Some(
+            Diagnostic::error("the value ends before this place, yet the line goes on")
+                .at(source, point(source, at))
+                .help("put all of the value in quotes; between single quotes, `'` is written twice"),
+        );
+    }
+    if let Some(found) = wrong_indentation(fault, at, source) {
+        return Some(found);
     }
     if fault == Fault::CannotStartToken {
         let c = source.text.get(at..)?.chars().next()?;
@@ -311,4 +328,74 @@ fn usual_mistake(problem: Problem, source: &Arc<Source>) -> Option<Diagnostic> {
         );
     }
     None
+}
+
+/// A line that stands too far to the left or to the right of those above it.
+fn wrong_indentation(fault: Fault, at: usize, source: &Arc<Source>) -> Option<Diagnostic> {
+    let (line, start) = source.line_at(u32::try_from(at).ok()?);
+    let own = indentation(line);
+    let first = start + own;
+    let is_text = |line: &str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
+    let above: Vec<(usize, &str)> = source.text[..start].lines().enumerate().filter(|(_, l)| is_text(l)).collect();
+    let told = |(number, line): (usize, &str)| {
+        let text: String = line.trim().chars().take(40).collect();
+        format!("line {}, `{text}`", number + 1)
+    };
+    match fault {
+        // `a: 1`, and deeper below it `b: 2`: that is one text, up to the second colon.
+        Fault::ValueHere => {
+            let before = *above.last()?;
+            let is_first_colon = !source.text[first..at].contains(": ");
+            if !is_first_colon || indentation(before.1) >= own || !before.1.contains(": ") {
+                return None;
+            }
+            let columns = indentation(before.1);
+            Some(
+                Diagnostic::error("this line is indented deeper than the one above, which has its value already")
+                    .at(source, Span::new(first, at))
+                    .help(format!("indent it by {columns}, as {}", told(before))),
+            )
+        }
+        Fault::BlockMappingKey | Fault::BlockCollectionEntry if at == first => {
+            let mut open: Vec<(usize, &str)> = Vec::new();
+            for candidate in above.into_iter().rev() {
+                let columns = indentation(candidate.1);
+                if open.last().is_none_or(|(_, line)| columns < indentation(line)) {
+                    open.push(candidate);
+                }
+                if columns <= own {
+                    break;
+                }
+            }
+            let (outer, inner) = (*open.last()?, *open.get(open.len().checked_sub(2)?)?);
+            let (left, right) = (indentation(outer.1), indentation(inner.1));
+            if left >= own || right <= own {
+                return None;
+            }
+            Some(
+                Diagnostic::error(format!("the indentation of this line, {own}, is that of no line above"))
+                    .at(source, point(source, at))
+                    .help(format!("indent it by {left}, as {}; or by {right}, as {}", told(outer), told(inner))),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// Where `{{` stands in a line outside of quotes.
+fn unquoted_braces(line: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in line.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (Some(open), _) if open == byte => quote = None,
+            (None, b'{') if line[at..].starts_with("{{") => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
 }

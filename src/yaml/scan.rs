@@ -5,6 +5,7 @@
 //! in before tokens that are there already. The scalars are in [`super::scan_text`].
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::fault::{Fault, Problem};
@@ -102,7 +103,10 @@ pub(super) struct Scanner<'a> {
     indents: Vec<isize>,
     pub(super) flow_level: usize,
     pub(super) simple_key_allowed: bool,
+    /// One for each flow level, and one for the block around them.
     simple_keys: Vec<SimpleKey>,
+    /// The levels whose key is possible, outermost first: without it, deep nesting would take quadratic time.
+    possible_keys: VecDeque<usize>,
     tokens: VecDeque<Token<'a>>,
     tokens_taken: usize,
 }
@@ -123,6 +127,7 @@ impl<'a> Scanner<'a> {
             flow_level: 0,
             simple_key_allowed: true,
             simple_keys: vec![none],
+            possible_keys: VecDeque::new(),
             tokens: VecDeque::new(),
             tokens_taken: 0,
         }
@@ -147,11 +152,14 @@ impl<'a> Scanner<'a> {
         if self.tokens.is_empty() {
             return Ok(true);
         }
-        let first = self.tokens_taken;
-        match self.simple_keys.iter().position(|key| key.possible && key.token == first) {
-            Some(level) => self.simple_key_is_valid(level),
-            None => Ok(false),
+        while let Some(&level) = self.possible_keys.front() {
+            match self.simple_keys[level].token.cmp(&self.tokens_taken) {
+                Ordering::Less => self.possible_keys.pop_front(),
+                Ordering::Equal => return self.simple_key_is_valid(level),
+                Ordering::Greater => break,
+            };
         }
+        Ok(false)
     }
 
     fn fetch(&mut self) -> Result<(), Problem> {
@@ -281,7 +289,7 @@ impl<'a> Scanner<'a> {
             let key = Token { kind: Kind::Key, start: mark, end: mark.at };
             self.tokens.insert(token.saturating_sub(self.tokens_taken), key);
             self.roll_indent(mark, Some(token), Kind::BlockMappingStart);
-            self.simple_keys[level].possible = false;
+            self.forget_key(level);
             self.simple_key_allowed = false;
         } else {
             if self.flow_level == 0 {
@@ -582,7 +590,7 @@ impl<'a> Scanner<'a> {
             if key.required {
                 return Err(self.problem_from(Fault::ExpectedColon, key.mark));
             }
-            self.simple_keys[level].possible = false;
+            self.forget_key(level);
             return Ok(false);
         }
         Ok(true)
@@ -594,22 +602,33 @@ impl<'a> Scanner<'a> {
             self.remove_simple_key()?;
             let token = self.tokens_taken + self.tokens.len();
             let key = SimpleKey { possible: true, required, token, mark: self.mark() };
-            if let Some(last) = self.simple_keys.last_mut() {
-                *last = key;
-            }
+            let level = self.simple_keys.len() - 1;
+            self.simple_keys[level] = key;
+            self.possible_keys.push_back(level);
         }
         Ok(())
     }
 
     fn remove_simple_key(&mut self) -> Result<(), Problem> {
-        if let Some(key) = self.simple_keys.last_mut()
-            && std::mem::take(&mut key.possible)
-            && key.required
-        {
-            let mark = key.mark;
-            return Err(self.problem_from(Fault::ExpectedColon, mark));
+        let level = self.simple_keys.len() - 1;
+        let key = self.simple_keys[level];
+        if key.possible {
+            self.forget_key(level);
+            if key.required {
+                return Err(self.problem_from(Fault::ExpectedColon, key.mark));
+            }
         }
         Ok(())
+    }
+
+    fn forget_key(&mut self, level: usize) {
+        self.simple_keys[level].possible = false;
+        // It is the innermost one, or the outermost one that is possible.
+        if self.possible_keys.back() == Some(&level) {
+            self.possible_keys.pop_back();
+        } else if self.possible_keys.front() == Some(&level) {
+            self.possible_keys.pop_front();
+        }
     }
 
     /// Opens a block collection if the column is deeper than the innermost one; its token goes before number `token`.
