@@ -41,6 +41,8 @@ pub struct Error {
     pub frames: Vec<Frame>,
     /// Where the failing value was read from.
     pub culprit: Option<Culprit>,
+    /// The field that a struct does not have, and those that it has.
+    pub unknown_field: Option<(Arc<str>, Vec<String>)>,
 }
 
 /// A call of one template by another.
@@ -70,6 +72,12 @@ pub struct Culprit {
     pub map: Map,
     /// The key.
     pub key: Arc<str>,
+}
+
+impl Error {
+    pub(super) fn new(message: String, site: Site) -> Error {
+        Error { message, function: None, site, frames: Vec::new(), culprit: None, unknown_field: None }
+    }
 }
 
 impl fmt::Display for ParseError {

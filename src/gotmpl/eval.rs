@@ -142,7 +142,19 @@ impl Executor<'_> {
                 }
                 Some(other) => match field(other, segment, is_call) {
                     Ok(value) => Some(value),
-                    Err(message) => return Err(self.path_error(receiver, path, i, message)),
+                    Err(message) => {
+                        let names = match other {
+                            Value::Object(object) if !is_call => object.field_names(),
+                            _ => Vec::new(),
+                        };
+                        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+                        let mut error = self.path_error(receiver, path, i, message);
+                        if !names.is_empty() {
+                            error.site.span = segment.span;
+                            error.unknown_field = Some((segment.name.clone(), names));
+                        }
+                        return Err(error);
+                    }
                 },
             };
         }

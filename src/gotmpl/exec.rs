@@ -102,7 +102,7 @@ impl<'a> Executor<'a> {
         let Some(body) = self.scope.get(name).cloned() else {
             let site = Site { text: self.body.text.clone(), span: Span::new(0, 0) };
             let message = format!("no template {name:?}");
-            return Err(Box::new(Error { message, function: None, site, frames: Vec::new(), culprit: None }));
+            return Err(Box::new(Error::new(message, site)));
         };
         let result = self.run(&body, dot);
         if result.is_err() {
@@ -390,9 +390,7 @@ impl<'a> Executor<'a> {
                 let named = Arc::new(Text { name: TPL_NAME.into(), text: text.clone() });
                 let parsed = parse(&named, self.functions).map_err(|error| {
                     let message = format!("cannot parse template: {}", error.message);
-                    let site = error.site.clone();
-                    let error = Error { message, function: None, site, frames: Vec::new(), culprit: None };
-                    self.frame(Box::new(error), FrameKind::Tpl, command.span)
+                    self.frame(Box::new(Error::new(message, error.site.clone())), FrameKind::Tpl, command.span)
                 })?;
                 let parsed = Arc::new(parsed);
                 self.texts.insert(text.clone(), parsed.clone());
@@ -427,7 +425,7 @@ impl<'a> Executor<'a> {
 
     pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Box<Error> {
         let site = Site { text: self.body.text.clone(), span };
-        Box::new(Error { message: message.into(), function: None, site, frames: Vec::new(), culprit: None })
+        Box::new(Error::new(message.into(), site))
     }
 
     pub(super) fn error_about(&self, span: Span, message: String, culprit: Option<Culprit>) -> Box<Error> {

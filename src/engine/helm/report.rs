@@ -45,6 +45,10 @@ impl Context<'_> {
         if let Some(culprit) = &error.culprit {
             diagnostic = self.blame(diagnostic, culprit, scope);
         }
+        if let Some((name, known)) = &error.unknown_field {
+            let near = nearest(name, known.iter().map(String::as_str));
+            diagnostic.help = near.map(|near| format!("did you mean `.{near}`?"));
+        }
         if diagnostic.help.is_none() {
             diagnostic.help = self.advice(&error.message);
         }

@@ -98,6 +98,7 @@ fn chart_fields_are_those_of_helm_s_struct() {
     check_with(template, "", &[("Chart.yaml", chart)], "[a b] v [] e true h application");
     let error = error_of(&[("templates/t.yaml", "{{ .Chart.Nmae }}")], "");
     assert!(error.contains("can't evaluate field Nmae in type struct { chart.Metadata; IsRoot bool }"), "{error}");
+    assert!(error.contains("1 | {{ .Chart.Nmae }}\n  |          ^^^^^\nhelp: did you mean `.Name`?\n"), "{error}");
 }
 
 #[test]
