@@ -288,6 +288,15 @@ impl Printer {
             Value::Float(f) => self.float(*f, verb, value),
             Value::Str(text) => self.string(text.as_bytes(), verb, value),
             Value::Bytes(bytes) => self.string(bytes, verb, value),
+            // Numbers with a name (`time.Month`) are texts for these verbs only.
+            Value::Object(object)
+                if object.kind().starts_with("int") && !matches!(verb, 'v' | 's' | 'q' | 'x' | 'X') =>
+            {
+                match object.as_data() {
+                    Some(Value::Int(n, _)) => self.integer(n as u64, false, verb, value),
+                    _ => self.bad_verb(value, verb),
+                }
+            }
             Value::Object(object) => self.string(object.print().as_bytes(), verb, value),
             Value::List(list) => {
                 self.open(value, b"[");

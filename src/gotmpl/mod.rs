@@ -23,6 +23,8 @@ pub mod sprig;
 pub mod strconv;
 #[cfg(test)]
 mod tests;
+pub mod time;
+mod time_parse;
 mod value;
 
 pub use ast::{Body, Parsed, Span, TPL_NAME, Text};

@@ -8,6 +8,7 @@
 mod cast;
 mod checksums;
 mod compare;
+mod dates;
 mod decimal;
 mod defaults;
 mod dicts;
@@ -38,6 +39,7 @@ pub use compare::deep_equal;
 /// The tables, as `Functions::new` takes them.
 pub const TABLES: &[&[Function]] = &[
     checksums::FUNCTIONS,
+    dates::FUNCTIONS,
     defaults::FUNCTIONS,
     dicts::FUNCTIONS,
     encoding::FUNCTIONS,
