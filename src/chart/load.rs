@@ -9,7 +9,7 @@ use super::folder::join;
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{
     CHART_SIZE_BYTES_MAX, Chart, ChartFile, DEPTH_MAX, EngineKind, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX, Loaded,
-    Metadata, TemplateFile, archive, metadata,
+    Metadata, Schema, TemplateFile, archive, metadata,
 };
 use crate::error::{Diagnostic, Source, Span};
 use crate::yaml::{self, Map, Node, Numbers, ReadOptions, Value};
@@ -128,7 +128,9 @@ impl Loader {
             let result = match file.path.as_str() {
                 "Chart.yaml" | "Chart.lock" => Ok(()),
                 "values.yaml" => self.values(&shown, &file, &mut chart),
-                "values.schema.json" => text(&shown, &file.bytes).map(|source| chart.schema = Some(source)),
+                "values.schema.json" => {
+                    text(&shown, &file.bytes).map(|source| chart.schema = Some(Schema::new(source)))
+                }
                 "requirements.yaml" => {
                     let result = self.requirements(&shown, &file, &mut metadata);
                     if metadata.api_version == "v1" {

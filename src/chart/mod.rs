@@ -8,6 +8,7 @@ mod folder;
 mod ignore;
 mod load;
 mod metadata;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use crate::yaml::Node;
 
 pub use folder::read_folder;
 pub use load::load;
+pub use schema::{Schema, Unfit};
 
 /// Helm's limit on one file of a chart, and ours.
 pub const FILE_SIZE_BYTES_MAX: u64 = 5 * 1024 * 1024;
@@ -69,8 +71,8 @@ pub struct Chart {
     pub values: Node,
     /// The text of values.yaml; empty if there is none.
     pub values_source: Arc<Source>,
-    /// values.schema.json, unparsed.
-    pub schema: Option<Arc<Source>>,
+    /// values.schema.json, compiled when it is first used.
+    pub schema: Option<Schema>,
     /// Files below templates/, by path, partials and NOTES.txt among them.
     pub templates: Vec<TemplateFile>,
     /// The manifests below crds/ (`.yaml`, `.yml`, `.json`), by path.

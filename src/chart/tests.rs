@@ -60,7 +60,7 @@ fn every_file_has_its_place() {
         [".helmignore", "README.md", "charts/db.tgz.prov", "crds/README.md", "crds/a.yaml"]
     );
     assert_eq!(paths(&chart.crds), ["crds/a.yaml"]);
-    assert_eq!(chart.schema.unwrap().name, "charts/web/values.schema.json");
+    assert_eq!(chart.schema.unwrap().source.name, "charts/web/values.schema.json");
     assert_eq!(chart.values.get("size").unwrap().value, Value::Float(5.0));
     assert_eq!(chart.dependencies.len(), 1);
     let db = &chart.dependencies[0];

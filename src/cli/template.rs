@@ -129,6 +129,9 @@ fn render(
     let (merged, layers) = merge_values(args, chart.engine).map_err(single)?;
     let (prepared, more) = values::prepare_merged(&chart, &merged, layers)?;
     warnings.extend(more);
+    if !args.skip_schema_validation {
+        warnings.extend(prepared.check_schemas()?);
+    }
     let version = args.kube_version.as_deref().map_or(Ok(KubeVersion::default()), KubeVersion::parse);
     let version = version.map_err(|message| {
         single(Diagnostic::error(format!("invalid kube version: {message}")).help("it has the form 1.33.0 or v1.33.0"))

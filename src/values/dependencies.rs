@@ -18,13 +18,16 @@ use crate::yaml::{Entry, Map, Node, Value};
 ///
 /// # Errors
 /// The chart is a library; a declared dependency is missing in charts/; values of a subchart are not a mapping;
-/// values that import each other beyond all limits.
+/// values that import each other beyond all limits; values that do not fit a chart's schema.
 pub fn prepare(chart: &Arc<Chart>, layers: Vec<Layer>) -> Result<(Prepared, Vec<Diagnostic>), Vec<Diagnostic>> {
     let merged = merge_files(&layers);
-    prepare_merged(chart, &merged, layers)
+    let (prepared, mut warnings) = prepare_merged(chart, &merged, layers)?;
+    warnings.extend(prepared.check_schemas()?);
+    Ok((prepared, warnings))
 }
 
 /// The same for values that were merged before, as those that `--set` changed are; `layers` only tells where they were set.
+/// Schemas are left to the caller ([`Prepared::check_schemas`]).
 ///
 /// # Errors
 /// As for [`prepare`].

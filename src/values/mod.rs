@@ -8,6 +8,7 @@ mod coalesce;
 mod dependencies;
 mod order;
 mod origin;
+mod schema;
 pub mod set;
 #[cfg(test)]
 mod tests;

@@ -487,3 +487,35 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn values_that_do_not_fit_a_schema_are_refused_where_they_were_set() {
+    let chart = helm_chart(&[
+        ("Chart.yaml", "name: web\nversion: 1.0.0\n"),
+        ("values.yaml", "a: 1\ndb: {port: 1}\n"),
+        ("values.schema.json", r#"{"required": ["name"], "properties": {"a": {"type": "integer"}}}"#),
+        ("charts/db/Chart.yaml", "name: db\nversion: 1.0.0\n"),
+        ("charts/db/values.yaml", "port: 5432\nsize: big\n"),
+        (
+            "charts/db/values.schema.json",
+            r#"{"properties": {"port": {"type": "integer"}, "size": {"type": "integer"}}}"#,
+        ),
+    ]);
+    let errors = prepare(&chart, vec![layer("v.yaml", "a: one\ndb:\n  port: x\n")]).unwrap_err();
+    let texts: Vec<String> = errors
+        .iter()
+        .map(|e| format!("{} @ {}", e.message, e.place.as_ref().map_or(String::new(), ToString::to_string)))
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "the values: missing property \"name\" @ v.yaml:1:1",
+            "`a`: got string, want integer @ v.yaml:1:4",
+            "`db.port`: got string, want integer @ v.yaml:3:9",
+            "`db.size`: got string, want integer @ charts/web/charts/db/values.yaml:2:7",
+        ]
+    );
+    assert!(errors[2].notes[0].place.as_ref().unwrap().to_string() == "charts/web/charts/db/values.schema.json");
+    let (_, warnings) = prepare(&chart, vec![layer("v.yaml", "name: x\ndb: {size: 5}\n")]).unwrap();
+    assert!(warnings.is_empty());
+}
