@@ -77,7 +77,7 @@ fn render_gives_every_namespaced_object_its_namespace() {
     );
     repo.kcfg(&["render"]).code(0).complains("namespace");
     assert!(repo.read("rendered/prod/c/service-two.yaml").contains("  namespace: shop\n"));
-    assert!(!repo.read("rendered/prod/c/namespace-one.yaml").contains("namespace:"));
+    assert!(repo.read("rendered/prod/c/namespace-one.yaml").contains("  namespace: wrong\n"));
 }
 
 #[test]

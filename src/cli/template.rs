@@ -9,6 +9,7 @@ use crate::engine::{self, Capabilities, KubeVersion, Randomness, RenderInput};
 use crate::error::{Diagnostic, Source};
 use crate::manifest::{self, HookEvent, Sorted};
 use crate::repo::Glob;
+use crate::values::set::{self, SetKind};
 use crate::values::{self, Layer, PreparedChart};
 use crate::yaml::{self, Node, Numbers, ReadOptions};
 
@@ -171,7 +172,29 @@ fn merge_values(args: &Args, engine: EngineKind) -> Result<(Node, Vec<Layer>), D
         let document = yaml::read(&source, &ReadOptions { numbers, ..ReadOptions::default() })?;
         layers.push(Layer { source, root: document.node });
     }
-    Ok((values::merge_files(&layers), layers))
+    let mut merged = values::merge_files(&layers);
+    let flags: [(SetKind<'_>, &[String]); 5] = [
+        (SetKind::Json, &args.set_json),
+        (SetKind::Typed, &args.set),
+        (SetKind::Text, &args.set_string),
+        (SetKind::File(&read_set_file), &args.set_file),
+        (SetKind::Literal, &args.set_literal),
+    ];
+    for (kind, expressions) in flags {
+        for expression in expressions {
+            set::parse_into(&mut merged, expression, kind)?;
+            // By itself an expression may be refused where it only changes what others set.
+            layers.extend(set::layer(expression, kind));
+        }
+    }
+    Ok((merged, layers))
+}
+
+/// The text of a file that --set-file names.
+fn read_set_file(path: &str) -> Result<String, Diagnostic> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Diagnostic::error(format!("cannot read the file that --set-file names: {error}")).at_file(path)
+    })
 }
 
 /// The text of a values file; `-` is standard input.

@@ -19,14 +19,20 @@ use std::sync::{Arc, LazyLock};
 
 use self::convert::{as_values, empty_values, from_node};
 use self::report::Context;
-use super::{Engine, RenderInput, RenderOutput, RenderedFile};
+use super::{Engine, Randomness, RenderInput, RenderOutput, RenderedFile};
 use crate::chart::Chart;
-use crate::error::{Diagnostic, Source};
-use crate::gotmpl::{self, Executor, Functions, Generator, Map, NO_VALUE, Parsed, TemplateSet, Text, Value};
+use crate::error::{Diagnostic, Source, Span};
+use crate::gotmpl::{
+    self, Executor, FixedGenerator, Functions, Generator, Map, NO_VALUE, Parsed, RealGenerator, TemplateSet, Text,
+    Value,
+};
 use crate::values::PreparedChart;
 
 /// Helm's functions over sprig's over Go's.
-static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions::new(&[funcs::FUNCTIONS]));
+static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
+    let tables: Vec<_> = gotmpl::sprig::TABLES.iter().copied().chain([funcs::FUNCTIONS]).collect();
+    Functions::new(&tables)
+});
 
 /// A Helm chart whose templates, and those of all its subcharts, are parsed.
 pub struct HelmEngine {
@@ -97,6 +103,24 @@ impl Engine for HelmEngine {
             handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
+}
+
+/// A release's name from a template (`--name-template`): the functions of templates, no data.
+///
+/// # Errors
+/// The template cannot be parsed or run.
+pub fn name_from_template(text: &str) -> Result<String, Diagnostic> {
+    let source = Source::new("--name-template", text);
+    let text = Arc::new(Text { name: source.name.as_str().into(), text: source.text.clone() });
+    let parsed =
+        gotmpl::parse(&text, &FUNCTIONS).map_err(|error| report::parse_diagnostic(&error, &source, &FUNCTIONS))?;
+    let mut set = TemplateSet::default();
+    let name: Arc<str> = source.name.as_str().into();
+    set.add(&name, &parsed);
+    let mut generator = RealGenerator::new();
+    let result = Executor::new(Arc::new(set), &FUNCTIONS, &mut generator).execute(&name, Value::Nil);
+    let name = result.map_err(|error| Diagnostic::error(error.message).at(&source, Span::new(0, source.text.len())))?;
+    Ok(name.trim().to_owned())
 }
 
 impl Template {
@@ -179,7 +203,10 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
     let mut scopes = Vec::new();
     shared.add_scopes(&input.prepared.chart, None, &values, &mut scopes);
 
-    let generator: &mut dyn Generator = &mut NoGenerator;
+    let mut generator: Box<dyn Generator> = match input.randomness {
+        Randomness::Real => Box::new(RealGenerator::new()),
+        Randomness::Fixed(variant) => Box::new(FixedGenerator::new(variant)),
+    };
     let context = Context {
         sources: units.iter().map(|unit| &unit.template.source).collect(),
         templates: set.clone(),
@@ -188,7 +215,7 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
     };
     let mut output = RenderOutput::default();
     let mut errors: Vec<Diagnostic> = Vec::new();
-    let mut executor = Executor::new(set, &FUNCTIONS, generator);
+    let mut executor = Executor::new(set, &FUNCTIONS, &mut *generator);
     for unit in units.iter().filter(|unit| !unit.template.is_partial) {
         let scope = &scopes[unit.chart];
         scope.set("Template", template_object(unit));
@@ -291,20 +318,4 @@ fn table(scope: &Map, name: &str) -> Option<Map> {
         };
     }
     Some(as_values(&current))
-}
-
-/// Serves until sprig's functions are here: nothing asks it for anything.
-struct NoGenerator;
-
-impl Generator for NoGenerator {
-    fn fill(&mut self, _: &mut [u8]) {}
-    fn now_ns(&mut self) -> i128 {
-        0
-    }
-    fn used(&self) -> bool {
-        false
-    }
-    fn fixed_keys(&self) -> Option<usize> {
-        None
-    }
 }

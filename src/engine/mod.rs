@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::chart::{Chart, EngineKind};
 use crate::error::{Diagnostic, Source};
 
-pub use helm::HelmEngine;
+pub use helm::{HelmEngine, name_from_template};
 pub use tera::TeraEngine;
 
 /// A chart whose templates are compiled; shared by all its releases, rendered in parallel.
@@ -102,12 +102,4 @@ pub fn compile(chart: &Arc<Chart>) -> Result<Box<dyn Engine>, Vec<Diagnostic>> {
         EngineKind::Helm => Box::new(HelmEngine::compile(chart)?),
         EngineKind::Tera => Box::new(TeraEngine::compile(chart)?),
     })
-}
-
-/// A release's name from a template (`--name-template`): Go's language with all functions, no data.
-///
-/// # Errors
-/// What is wrong with the template.
-pub fn name_from_template(_text: &str) -> Result<String, Diagnostic> {
-    Err(Diagnostic::error("not yet"))
 }

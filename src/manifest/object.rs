@@ -174,7 +174,7 @@ fn object(
     Ok(Object { id, node, path: manifest.path.clone(), hook: manifest.hook.clone(), manifest: manifest.clone() })
 }
 
-/// Sets or drops metadata.namespace by the kind's scope, and gives the namespace of the id.
+/// Sets metadata.namespace where the kind's scope asks for one, and gives the namespace of the id.
 fn namespace(
     manifest: &Manifest,
     api_version: &str,
@@ -194,11 +194,11 @@ fn namespace(
         }
     };
     if rules.scopes.of(api_version, kind) == Scope::Cluster {
-        if let Some(entry) = metadata.shift_remove("namespace")
-            && given.is_some()
-        {
-            let warning = Diagnostic::warning(format!("{kind} `{name}` is cluster-scoped; its namespace is dropped"))
-                .help("take metadata.namespace out of the template");
+        // It stays, for what was reviewed has to be what Helm or kubectl would have sent; the API server drops it.
+        if let Some(entry) = metadata.get("namespace").filter(|_| given.is_some()) {
+            let warning =
+                Diagnostic::warning(format!("{kind} `{name}` is cluster-scoped; its namespace means nothing"))
+                    .help("take metadata.namespace away");
             warnings.push(manifest.point(warning, entry.node.span));
         }
         return Ok(None);
@@ -277,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn a_namespaced_object_gets_the_release_namespace_and_a_cluster_scoped_one_loses_its_own() {
+    fn a_namespaced_object_gets_the_release_namespace_and_a_cluster_scoped_one_a_warning() {
         let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ns, namespace: x}\n";
         let (objects, warnings) = run(text).unwrap();
         let ids: Vec<_> = objects.iter().map(|object| object.id.to_string()).collect();
         assert_eq!(ids, ["core/ConfigMap/shop/a", "core/ConfigMap/b/a", "core/Namespace/-/ns"]);
         assert_eq!(objects[0].node.at(&["metadata", "namespace"]).unwrap().as_str(), Some("shop"));
-        assert!(objects[2].node.at(&["metadata", "namespace"]).is_none());
+        assert_eq!(objects[2].node.at(&["metadata", "namespace"]).unwrap().as_str(), Some("x"));
         assert_eq!(warnings.len(), 1);
     }
 
