@@ -7,6 +7,7 @@ mod compat;
 mod layout;
 mod new;
 mod parity;
+mod readme;
 mod render;
 mod repo;
 
