@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use super::convert::from_node;
 use super::toml;
-use crate::error::Source;
 use crate::gotmpl::{Function, IntKind, Param, Value, fmt};
-use crate::yaml::go::{Emitter, Style};
-use crate::yaml::{Numbers, ReadOptions, read};
+use crate::yaml::Node;
+use crate::yaml::go::{self, Emitter, Style};
 
 /// All of them; they hide sprig's functions of the same names.
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -183,54 +182,16 @@ impl Walk<'_> {
     }
 }
 
-/// What sigs.k8s.io/yaml reads, numbers as float64; the error is that library's.
-fn read_yaml(text: &str) -> Result<Value, String> {
-    let source = Source::new("fromYaml", text);
-    let options = ReadOptions { numbers: Numbers::Float64, ..ReadOptions::default() };
-    match read(&source, &options) {
-        Ok(document) => Ok(from_node(&document.node)),
-        Err(error) => {
-            let line = error.place.as_ref().map_or(1, |place| place.source.line_column(place.span.start).0);
-            Err(format!("error converting YAML to JSON: yaml: line {line}: {}", error.message))
-        }
-    }
-}
-
-/// What Go's JSON reader calls a value that it cannot put where it should go.
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "bool",
-        Value::Int(..) | Value::Float(_) => "number",
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
-        _ => "string",
-    }
-}
-
 fn from_yaml(text: &str) -> Value {
-    let error = match read_yaml(text) {
-        Ok(map @ Value::Map(_)) => return map,
-        Ok(Value::Nil) => return Value::map(BTreeMap::new()),
-        Ok(other) => format!(
-            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
-             map[string]interface {{}}",
-            json_kind(&other)
-        ),
-        Err(error) => error,
-    };
-    Value::map([("Error".into(), Value::str(error))].into())
+    match go::from_yaml(text) {
+        Ok(map) => from_node(&Node::new(map)),
+        Err(error) => Value::map([("Error".into(), Value::str(error))].into()),
+    }
 }
 
 fn from_yaml_array(text: &str) -> Value {
-    let error = match read_yaml(text) {
-        Ok(list @ Value::List(_)) => return list,
-        Ok(Value::Nil) => return Value::list(Vec::new()),
-        Ok(other) => format!(
-            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
-             []interface {{}}",
-            json_kind(&other)
-        ),
-        Err(error) => error,
-    };
-    Value::list(vec![Value::str(error)])
+    match go::from_yaml_array(text) {
+        Ok(items) => from_node(&Node::new(items)),
+        Err(error) => Value::list(vec![Value::str(error)]),
+    }
 }
