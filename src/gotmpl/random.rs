@@ -60,9 +60,10 @@ pub struct FixedGenerator {
     used: bool,
 }
 
-/// Two times without a common year, month, day, weekday, hour, minute, second or fraction, and no equal digit at
-/// the same place: Sunday 2005-03-06T07:08:09.012345678Z and Monday 1996-11-25T16:41:32.987654321Z.
-const TIMES_NS: [i128; 2] = [1_110_092_889_012_345_678, 848_940_092_987_654_321];
+/// Two times without an equal digit or letter at the same place, whether of year, month, day, weekday, day of the
+/// year, hour, minute, second, fraction or seconds since 1970: Wednesday 2005-03-02T07:08:09.012345678Z and Saturday
+/// 1996-11-23T16:41:32.987654321Z.
+const TIMES_NS: [i128; 2] = [1_109_747_289_012_345_678, 848_767_292_987_654_321];
 
 impl FixedGenerator {
     /// Variant 0 or 1; any other number counts as 1.

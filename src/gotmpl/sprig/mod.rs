@@ -6,16 +6,21 @@
 //! A row holds the Go signature, the code, a line of documentation, and examples, which the tests run.
 
 mod cast;
+mod certificates;
 mod checksums;
+mod ciphers;
 mod compare;
 mod dates;
 mod decimal;
 mod defaults;
+mod der;
 mod dicts;
 mod encoding;
+mod keys;
 mod lists;
 mod merge;
 mod numbers;
+mod passwords;
 mod paths;
 mod patterns;
 mod reflection;
@@ -38,13 +43,16 @@ pub use compare::deep_equal;
 
 /// The tables, as `Functions::new` takes them.
 pub const TABLES: &[&[Function]] = &[
+    certificates::FUNCTIONS,
     checksums::FUNCTIONS,
     dates::FUNCTIONS,
     defaults::FUNCTIONS,
     dicts::FUNCTIONS,
     encoding::FUNCTIONS,
+    keys::FUNCTIONS,
     lists::FUNCTIONS,
     numbers::FUNCTIONS,
+    passwords::FUNCTIONS,
     paths::FUNCTIONS,
     patterns::FUNCTIONS,
     reflection::FUNCTIONS,
