@@ -94,15 +94,20 @@ impl Engine for HelmEngine {
                 set.add(&unit.path, parsed);
             }
         }
-        // Templates call each other as deep as Helm lets them, which is more than a thread's usual stack can hold.
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().stack_size(gotmpl::STACK_BYTES);
-            let handle = thread.spawn_scoped(scope, || run(input, &units, Arc::new(set))).map_err(|error| {
-                vec![Diagnostic::error(format!("no thread with {} bytes of stack: {error}", gotmpl::STACK_BYTES))]
-            })?;
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        with_stack(|| run(input, &units, Arc::new(set)))?
     }
+}
+
+/// Runs templates on a thread of their own: they call each other as deep as Helm lets them, which is more than a
+/// thread's usual stack can hold.
+fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Vec<Diagnostic>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(gotmpl::STACK_BYTES);
+        let handle = thread.spawn_scoped(scope, work).map_err(|error| {
+            vec![Diagnostic::error(format!("no thread with {} bytes of stack: {error}", gotmpl::STACK_BYTES))]
+        })?;
+        Ok(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// A release's name from a template (`--name-template`): the functions of templates, no data.
@@ -111,16 +116,23 @@ impl Engine for HelmEngine {
 /// The template cannot be parsed or run.
 pub fn name_from_template(text: &str) -> Result<String, Diagnostic> {
     let source = Source::new("--name-template", text);
-    let text = Arc::new(Text { name: source.name.as_str().into(), text: source.text.clone() });
+    let name: Arc<str> = source.name.as_str().into();
+    let text = Arc::new(Text { name: name.clone(), text: source.text.clone() });
     let parsed =
         gotmpl::parse(&text, &FUNCTIONS).map_err(|error| report::parse_diagnostic(&error, &source, &FUNCTIONS))?;
     let mut set = TemplateSet::default();
-    let name: Arc<str> = source.name.as_str().into();
     set.add(&name, &parsed);
-    let mut generator = RealGenerator::new();
-    let result = Executor::new(Arc::new(set), &FUNCTIONS, &mut generator).execute(&name, Value::Nil);
-    let name = result.map_err(|error| Diagnostic::error(error.message).at(&source, Span::new(0, source.text.len())))?;
-    Ok(name.trim().to_owned())
+    let result = with_stack(|| {
+        let mut generator = RealGenerator::new();
+        let result = Executor::new(Arc::new(set), &FUNCTIONS, &mut generator).execute(&name, Value::Nil);
+        // The error's values belong to this thread.
+        result.map_err(|error| (error.message, error.site.span))
+    });
+    let mut only_error = |mut errors: Vec<Diagnostic>| errors.swap_remove(0);
+    match result.map_err(&mut only_error)? {
+        Ok(name) => Ok(name.replace(NO_VALUE, "").trim().to_owned()),
+        Err((message, span)) => Err(Diagnostic::error(message).at(&source, Span { start: span.start, end: span.end })),
+    }
 }
 
 impl Template {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::convert::from_node;
 use super::toml;
-use crate::gotmpl::{Function, IntKind, Param, Value, fmt};
+use crate::gotmpl::{Function, IntKind, Param, Value, fmt, json};
 use crate::yaml::Node;
 use crate::yaml::go::{self, Emitter, Style};
 
@@ -45,6 +45,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
         examples: &[("{{ fromYamlArray \"- a\\n- b\" | join \"+\" }}", "a+b")],
     },
     Function {
+        name: "toJson",
+        params: &[Param::Any],
+        variadic: false,
+        call: |_, args| Ok(Value::str(json::encode(&args[0], json::Layout::default()).unwrap_or_default())),
+        doc: "A value as JSON in one line; nothing if JSON has no word for it.",
+        examples: &[("{{ toJson (dict \"a\" (list 1 \"<\")) }}", "{\"a\":[1,\"\\u003c\"]}")],
+    },
+    Function {
+        name: "fromJson",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, args| Ok(from_json(&text(&args[0]))),
+        doc: "A JSON object as a map; if it is none, a map that says why under `Error`.",
+        examples: &[("{{ (fromJson \"{\\\"a\\\": 1}\").a }}", "1")],
+    },
+    Function {
+        name: "fromJsonArray",
+        params: &[Param::Str],
+        variadic: false,
+        call: |_, args| Ok(from_json_array(&text(&args[0]))),
+        doc: "A JSON array as a list; if it is none, a list that says why.",
+        examples: &[("{{ fromJsonArray \"[1, 2]\" | len }}", "2")],
+    },
+    Function {
         name: "toToml",
         params: &[Param::Any],
         variadic: false,
@@ -56,10 +80,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "fromToml",
         params: &[Param::Str],
         variadic: false,
-        call: |_, args| {
-            let error = |error| Value::map([("Error".into(), Value::str(error))].into());
-            Ok(toml::decode(&text(&args[0])).unwrap_or_else(error))
-        },
+        call: |_, args| Ok(toml::decode(&text(&args[0])).unwrap_or_else(error_map)),
         doc: "TOML as a map; if it is none, a map that says why under `Error`.",
         examples: &[("{{ (fromToml \"[a]\\nb = 'x'\").a.b }}", "x")],
     },
@@ -155,6 +176,7 @@ impl Walk<'_> {
             Value::Str(text) => self.emitter.str(text),
             // Go's JSON replaces what is no UTF-8.
             Value::Bytes(bytes) => self.emitter.str(&String::from_utf8_lossy(bytes)),
+            Value::List(list) if list.is_nil() => self.emitter.null(),
             Value::List(list) => {
                 self.emitter.seq(list.items.len());
                 for item in list.items.iter() {
@@ -185,13 +207,51 @@ impl Walk<'_> {
 fn from_yaml(text: &str) -> Value {
     match go::from_yaml(text) {
         Ok(map) => from_node(&Node::new(map)),
-        Err(error) => Value::map([("Error".into(), Value::str(error))].into()),
+        Err(error) => error_map(error),
     }
 }
 
 fn from_yaml_array(text: &str) -> Value {
     match go::from_yaml_array(text) {
         Ok(items) => from_node(&Node::new(items)),
-        Err(error) => Value::list(vec![Value::str(error)]),
+        Err(error) => error_list(error),
     }
+}
+
+/// Why a JSON value is not what `fromJson` and its kin give, in Go's words.
+fn wrong_kind(value: &Value, wanted: &str) -> String {
+    let kind = match value {
+        Value::Bool(_) => "bool",
+        Value::Int(..) | Value::Float(_) => "number",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+        _ => "string",
+    };
+    format!("json: cannot unmarshal {kind} into Go value of type {wanted}")
+}
+
+fn from_json(text: &str) -> Value {
+    match json::decode(text) {
+        Ok(map @ Value::Map(_)) => map,
+        Ok(Value::Nil) => Value::map(BTreeMap::new()),
+        Ok(other) => error_map(wrong_kind(&other, "map[string]interface {}")),
+        Err(error) => error_map(error),
+    }
+}
+
+fn from_json_array(text: &str) -> Value {
+    match json::decode(text) {
+        Ok(list @ Value::List(_)) => list,
+        Ok(Value::Nil) => Value::nil_list(),
+        Ok(other) => error_list(wrong_kind(&other, "[]interface {}")),
+        Err(error) => error_list(error),
+    }
+}
+
+fn error_map(error: String) -> Value {
+    Value::map([("Error".into(), Value::str(error))].into())
+}
+
+fn error_list(error: String) -> Value {
+    Value::list(vec![Value::str(error)])
 }
