@@ -138,6 +138,7 @@ fn render(
         single(Diagnostic::error(format!("invalid kube version: {message}")).help("it has the form 1.33.0 or v1.33.0"))
     })?;
     let capabilities = Capabilities::new(version, &args.api_versions);
+    capabilities.check_chart(&chart).map_err(single)?;
     let rendered = engine::compile(&chart)?.render(&RenderInput {
         release_name: name,
         namespace: &args.namespace,
@@ -170,6 +171,12 @@ fn merge_values(args: &Args, engine: EngineKind) -> Result<(Node, Vec<Layer>), D
     for file in &args.values {
         let source = read_values(file)?;
         let document = yaml::read(&source, &ReadOptions { numbers, ..ReadOptions::default() })?;
+        if !matches!(document.node.value, yaml::Value::Map(_) | yaml::Value::Null) {
+            let kind = document.node.value.kind_name();
+            return Err(Diagnostic::error(format!("values are a mapping, and this file holds {kind}"))
+                .at(&source, document.node.span)
+                .help("write `name: value` lines"));
+        }
         layers.push(Layer { source, root: document.node });
     }
     let mut merged = values::merge_files(&layers);

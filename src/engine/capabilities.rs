@@ -1,6 +1,9 @@
 //! `.Capabilities`: what the cluster is taken to offer, as Helm 3.22 has it when nothing else is said.
 
 use super::{Capabilities, KubeVersion};
+use crate::chart::Chart;
+use crate::error::Diagnostic;
+use crate::semver::is_compatible;
 
 /// The Kubernetes version of Helm 3.22's own client library, which its releases use by default.
 pub const KUBE_VERSION_DEFAULT: &str = "v1.37.0";
@@ -73,6 +76,23 @@ impl Capabilities {
     pub fn new(kube_version: KubeVersion, more_api_versions: &[String]) -> Capabilities {
         let default = API_VERSIONS.iter().map(|version| (*version).to_owned());
         Capabilities { kube_version, api_versions: default.chain(more_api_versions.iter().cloned()).collect() }
+    }
+}
+
+impl Capabilities {
+    /// Checks the `kubeVersion` that a chart asks for. As in Helm only the top chart is asked, not its subcharts.
+    ///
+    /// # Errors
+    /// The chart wants another Kubernetes version.
+    pub fn check_chart(&self, chart: &Chart) -> Result<(), Diagnostic> {
+        let (wanted, version) = (&chart.metadata.kube_version, &self.kube_version.version);
+        if wanted.is_empty() || is_compatible(wanted, version) {
+            return Ok(());
+        }
+        let mut error = Diagnostic::error(format!("the chart asks for Kubernetes {wanted}, and this is {version}"))
+            .help("set the Kubernetes version that the cluster has: `kubeVersion` of the Environment or of kcfg.yaml, --kube-version");
+        error.place = chart.metadata_place("kubeVersion");
+        Err(error)
     }
 }
 

@@ -6,7 +6,7 @@ use super::builtins::Builtin;
 use super::error::{Culprit, Error};
 use super::exec::{Executor, Operand, Result};
 use super::func::Param;
-use super::value::{ElementType, IntKind, MapType, Value};
+use super::value::{ElementType, IntKind, Map, MapType, Value};
 
 /// The value that a pipeline hands to its next command, and the command it came from.
 struct Piped<'e> {
@@ -129,6 +129,7 @@ impl Executor<'_> {
             value = match current {
                 None => None,
                 Some(Value::Map(map)) if !is_call => Some(match map.entries.borrow().get(&segment.name) {
+                    _ if map.map_type == MapType::Values && &*segment.name == AS_MAP => plain_map(map),
                     Some(value) => value.clone(),
                     None => missing(map.map_type),
                 }),
@@ -373,6 +374,13 @@ impl Executor<'_> {
         let value = self.operand(dot, expr)?;
         convert(value, param).map_err(|message| self.error_about(expr.span, message, self.culprit(dot, expr)))
     }
+}
+
+/// The one method of [`MapType::Values`] that charts call: the same map as a `map[string]interface {}`, which `dig` asks for.
+const AS_MAP: &str = "AsMap";
+
+fn plain_map(map: &Map) -> Value {
+    Value::Map(Map { entries: map.entries.clone(), map_type: MapType::Interface })
 }
 
 /// What a map without the key gives.

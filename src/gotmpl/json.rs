@@ -58,9 +58,10 @@ fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Resul
         Value::Float(f) => out.push_str(&number(*f)?),
         Value::Str(text) => write_text(out, text, layout.raw_html),
         Value::Bytes(bytes) => write_text(out, &String::from_utf8_lossy(bytes), layout.raw_html),
-        Value::Object(object) => match object.as_data() {
-            Some(data) => write(out, &data, layout, depth + 1)?,
-            None => out.push_str("{}"),
+        Value::Object(object) => match (object.json_fields(), object.as_data()) {
+            (Some(fields), _) => write_object(out, fields.iter().map(|(name, item)| (*name, item)), layout, depth)?,
+            (None, Some(data)) => write(out, &data, layout, depth + 1)?,
+            (None, None) => out.push_str("{}"),
         },
         Value::List(list) if list.is_nil() => out.push_str("null"),
         Value::List(list) => {
@@ -72,17 +73,27 @@ fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Resul
             close(out, list.items.is_empty(), layout, depth, ']');
         }
         Value::Map(map) => {
-            let entries = map.entries.borrow();
-            out.push('{');
-            for (i, (key, item)) in entries.iter().enumerate() {
-                next(out, i, layout, depth);
-                write_text(out, key, layout.raw_html);
-                out.push_str(if layout.indent > 0 { ": " } else { ":" });
-                write(out, item, layout, depth + 1)?;
-            }
-            close(out, entries.is_empty(), layout, depth, '}');
+            write_object(out, map.entries.borrow().iter().map(|(key, item)| (&**key, item)), layout, depth)?;
         }
     }
+    Ok(())
+}
+
+fn write_object<'v>(
+    out: &mut String,
+    entries: impl ExactSizeIterator<Item = (&'v str, &'v Value)>,
+    layout: Layout,
+    depth: usize,
+) -> Result<(), String> {
+    let is_empty = entries.len() == 0;
+    out.push('{');
+    for (i, (key, item)) in entries.enumerate() {
+        next(out, i, layout, depth);
+        write_text(out, key, layout.raw_html);
+        out.push_str(if layout.indent > 0 { ": " } else { ":" });
+        write(out, item, layout, depth + 1)?;
+    }
+    close(out, is_empty, layout, depth, '}');
     Ok(())
 }
 

@@ -104,6 +104,10 @@ pub trait Object {
     fn as_data(&self) -> Option<Value> {
         None
     }
+    /// The fields of a struct as JSON shows them, in the order that JSON has them in; `None` for what is no struct.
+    fn json_fields(&self) -> Option<Vec<(&str, Value)>> {
+        None
+    }
     /// Go's `reflect.Kind` name: `struct`, `slice`, `map`, `ptr`.
     fn kind(&self) -> &'static str {
         "struct"

@@ -195,6 +195,7 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
     let chart = context.charts.compiled(&release.chart)?;
     pending.chart = chart.title(&release.chart);
     pending.warnings.extend(chart.warnings.iter().cloned());
+    release.capabilities.check_chart(&chart.chart).map_err(|error| vec![error])?;
     let layers = release.layers(chart.chart.engine, &chart.files).map_err(|error| vec![error])?;
     let (prepared, warnings) = values::prepare(&chart.chart, layers)?;
     pending.warnings.extend(warnings);

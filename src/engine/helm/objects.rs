@@ -136,6 +136,9 @@ impl Record {
     }
 }
 
+/// The one tagged field that Helm shows though it is empty: a dependency's.
+const SHOWN_EMPTY: &str = "repository";
+
 impl Object for Record {
     fn type_name(&self) -> &str {
         self.type_name
@@ -178,10 +181,15 @@ impl Object for Record {
         out
     }
 
-    /// The fields that JSON would show: in Helm's structs empty ones are left out, but not those of untagged structs.
     fn as_data(&self) -> Option<Value> {
-        let shown = self.fields.iter().filter(|(go, json, value)| go == json || value.truth());
-        Some(Value::map(shown.map(|(_, json, value)| ((*json).into(), value.clone())).collect()))
+        let shown = self.json_fields()?.into_iter();
+        Some(Value::map(shown.map(|(name, value)| (name.into(), value)).collect()))
+    }
+
+    /// In Helm's structs empty fields are left out, but not those of untagged structs, nor [`SHOWN_EMPTY`].
+    fn json_fields(&self) -> Option<Vec<(&str, Value)>> {
+        let shown = self.fields.iter().filter(|(go, json, value)| go == json || *json == SHOWN_EMPTY || value.truth());
+        Some(shown.map(|(_, json, value)| (*json, value.clone())).collect())
     }
 
     fn as_any(&self) -> &dyn Any {
