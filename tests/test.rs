@@ -9,6 +9,7 @@ mod new;
 mod parity;
 mod readme;
 mod render;
+mod renderer_version;
 mod repo;
 
 #[test]
