@@ -103,6 +103,42 @@ pub enum Severity {
     Error,
 }
 
+/// A rule of `kcfg lint`; its table of rules says what each is for. One byte, so that results stay small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum RuleName {
+    ChartUrl,
+    DeprecatedApi,
+    DuplicateKey,
+    FileName,
+    PlainSecret,
+    ReleaseName,
+    RemovedApi,
+    SharedObject,
+    UnknownKey,
+    UnreadValue,
+    ValuesSchema,
+}
+
+impl RuleName {
+    /// The name as findings show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RuleName::ChartUrl => "chart-url",
+            RuleName::DeprecatedApi => "deprecated-api",
+            RuleName::DuplicateKey => "duplicate-key",
+            RuleName::FileName => "file-name",
+            RuleName::PlainSecret => "plain-secret",
+            RuleName::ReleaseName => "release-name",
+            RuleName::RemovedApi => "removed-api",
+            RuleName::SharedObject => "shared-object",
+            RuleName::UnknownKey => "unknown-key",
+            RuleName::UnreadValue => "unread-value",
+            RuleName::ValuesSchema => "values-schema",
+        }
+    }
+}
+
 /// A second place that belongs to the message: an include frame, the first of two duplicate keys, where a value was set.
 #[derive(Debug, Clone)]
 pub struct Note {
@@ -125,12 +161,21 @@ pub struct Diagnostic {
     pub notes: Vec<Note>,
     /// How to mend it, one line.
     pub help: Option<String>,
+    /// The rule of `kcfg lint` that it belongs to, if it belongs to one.
+    pub rule: Option<RuleName>,
 }
 
 impl Diagnostic {
     /// An error without a place.
     pub fn error(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Error, message: message.into(), place: None, notes: Vec::new(), help: None }
+        Diagnostic {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            notes: Vec::new(),
+            help: None,
+            rule: None,
+        }
     }
 
     /// A warning without a place.
@@ -163,6 +208,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same, as a finding of a rule of `kcfg lint`.
+    #[must_use]
+    pub fn rule(mut self, name: RuleName) -> Diagnostic {
+        self.rule = Some(name);
         self
     }
 

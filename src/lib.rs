@@ -5,6 +5,7 @@ pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod gotmpl;
+pub mod lint;
 pub mod manifest;
 pub mod pipeline;
 pub mod release;

@@ -18,7 +18,12 @@ fn a_new_repository_renders() {
     repo.kcfg(&["new", "release", "staging", "web", "--chart", "charts/web", "--namespace", "shop"])
         .code(0)
         .says("wrote releases/staging/web.yaml\nnext: set its values, then `kcfg render staging/web`");
-    let run = repo.kcfg(&["render"]).code(0).says("4 written").says("0 refused");
+    repo.kcfg(&["new", "chart", "api", "--engine", "helm"]).code(0);
+    repo.kcfg(&["new", "release", "staging", "api", "--chart", "charts/api", "--namespace", "shop"]).code(0);
+    for file in repo.list("charts") {
+        assert!(!repo.read(&format!("charts/{file}")).contains("CHARTNAME"), "{file}");
+    }
+    let run = repo.kcfg(&["render"]).code(0).says("8 written").says("0 refused");
     assert_eq!(run.stderr, "", "nothing to complain about");
     let files = ["deployment-web.yaml", "kcfg.sum", "poddisruptionbudget-web.yaml", "service-web.yaml"];
     for file in files {
@@ -28,46 +33,56 @@ fn a_new_repository_renders() {
     assert_eq!(run.stderr, "");
 }
 
-#[test]
-fn every_switch_of_the_chart_renders() {
-    let repo = empty();
-    repo.kcfg(&["new", "env", "staging"]).code(0);
-    repo.kcfg(&["new", "chart", "web"]).code(0);
-    repo.write(
-        "all.yaml",
-        "autoscaling: {enabled: true}\ningress: {enabled: true, hosts: [a.example], tlsSecret: t}\n\
-         networkPolicy: {enabled: true}\nenv: {A: 1}\nsecretEnv: {B: {secret: s, key: k}}\n\
-         podAnnotations: {a: b}\npodLabels: {a: b}\nimagePullSecrets: [{name: r}]\n\
-         serviceAccount: {annotations: {a: b}}\nimage: {digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000'}\n",
-    );
-    let run = repo.kcfg(&["template", "web", "charts/web", "-f", "all.yaml"]).code(0);
-    let kinds: Vec<&str> = run.stdout.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
-    let expected = [
-        "NetworkPolicy",
-        "PodDisruptionBudget",
-        "ServiceAccount",
-        "Service",
-        "Deployment",
-        "HorizontalPodAutoscaler",
-        "Ingress",
-    ];
-    assert_eq!(kinds, expected);
-    let run = run.says("image: docker.io/nginxinc/nginx-unprivileged@sha256:0000000000000000000000000000000000000000000000000000000000000000");
-    assert!(!run.stdout.contains("replicas:"), "an autoscaler owns the number of replicas:\n{}", run.stdout);
-}
+/// Values that switch everything on, and some that replace what is there.
+const ALL: &str = "autoscaling: {enabled: true}\ningress: {enabled: true, hosts: [a.example], tlsSecret: t, className: nginx}\n\
+    networkPolicy: {enabled: true}\nenv: {A: 1, B: 'x y'}\nsecretEnv: {C: {secret: s, key: k}}\n\
+    podAnnotations: {a: b}\npodLabels: {a: 'yes'}\nimagePullSecrets: [{name: r}]\n\
+    serviceAccount: {annotations: {a: b}}\nimage: {tag: '1'}\nnodeSelector: {a: b}\ntolerations: [{operator: Exists}]\n\
+    affinity: {nodeAffinity: {}}\nprobes: {startup: {tcpSocket: {port: http}}}\nservice: {type: NodePort}\n";
+
+/// What leaves as much out as can be left out.
+const LITTLE: &str = "replicas: 1\nserviceAccount: {create: false}\nresources: {requests: null, limits: null}\n\
+    volumes: []\nvolumeMounts: []\nprobes: {readiness: null, liveness: null}\n\
+    image: {digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}\n";
 
 #[test]
-fn a_helm_chart_has_the_same_values() {
+fn every_switch_of_the_charts_renders() {
     let repo = empty();
+    repo.kcfg(&["new", "chart", "web", "--engine", "helm"]).code(0).says("wrote charts/web/templates/_helpers.tpl\n");
+    std::fs::rename(repo.path().join("charts"), repo.path().join("helm")).expect("a folder can be renamed");
     repo.kcfg(&["new", "chart", "web"]).code(0);
-    repo.kcfg(&["new", "chart", "api", "--engine", "helm"]).code(0).says("wrote charts/api/templates/_helpers.tpl\n");
     for file in ["values.yaml", "values.schema.json"] {
-        let tera = repo.read(&format!("charts/web/{file}")).replace("chart web", "chart api");
-        assert_eq!(tera, repo.read(&format!("charts/api/{file}")));
+        assert_eq!(repo.read(&format!("charts/web/{file}")), repo.read(&format!("helm/web/{file}")), "{file}");
     }
-    for file in repo.list("charts/api") {
-        assert!(!repo.read(&format!("charts/api/{file}")).contains("CHARTNAME"), "{file}");
+    let common = ["Service", "Deployment"];
+    let more = ["NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"];
+    let last = ["HorizontalPodAutoscaler", "Ingress"];
+    let table =
+        [("", [&more[1..], &common].concat()), (ALL, [&more[..], &common, &last].concat()), (LITTLE, common.to_vec())];
+    for (values, expected) in table {
+        repo.write("values.yaml", values);
+        let render = |chart| {
+            let run = repo.kcfg(&["template", "a.b", chart, "-n", "shop", "-f", "values.yaml"]).code(0);
+            assert_eq!(run.stderr, "");
+            objects(&run.stdout)
+        };
+        let (tera, helm) = (render("charts/web"), render("helm/web"));
+        let kinds: Vec<&str> = tera.iter().filter_map(|object| object.get("kind")?.as_str()).collect();
+        assert_eq!(kinds, expected);
+        // Both engines' charts are one chart: only who made the objects differs.
+        assert_eq!(tera.len(), helm.len());
+        for (tera, helm) in tera.iter().zip(&helm) {
+            assert_eq!(tera, helm);
+        }
     }
+}
+
+/// The objects of rendered text, as data; a mapping's order does not count.
+fn objects(text: &str) -> Vec<kcfg::yaml::Node> {
+    let text = text.replace("managed-by: Helm", "managed-by: kcfg");
+    let source = kcfg::error::Source::new("rendered", text);
+    let documents = kcfg::yaml::read_all(&source, &kcfg::yaml::ReadOptions::default()).expect("it is YAML");
+    documents.into_iter().filter(|document| !document.is_empty).map(|document| document.node).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod cli;
 mod compat;
 mod layout;
+mod lint;
 mod new;
 mod parity;
 mod readme;

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::error::{Diagnostic, Severity};
+use crate::lint::{Claim, Linted, Linter, shared};
 use crate::pipeline::{self, Finished, Job, Orphan, Plan, PlanOptions};
 use crate::rendered::{Problem, SUM_FILE};
 
+use super::lint::{self, Format};
 use super::output::Finding;
 use super::progress::Progress;
 use super::{Output, Status, digests};
@@ -14,12 +16,16 @@ use super::{Output, Status, digests};
 /// Check that rendered/ is what releases/ and charts/ give; for CI and pre-commit hooks
 ///
 /// Compares the files with their kcfg.sum, a fresh render (never the cache) with what is there, and the refs in use
-/// with kcfg.lock. Writes nothing. Exits with 1 where anything differs and names each release and file.
+/// with kcfg.lock, and lints. Writes nothing. Exits with 1 where anything differs or an error is found, and names each
+/// release and file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to check: ENV or ENV/RELEASE, with globs; everything if left out
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
+    /// How findings are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 struct Checked {
@@ -28,6 +34,7 @@ struct Checked {
     problems: Vec<String>,
     refused: bool,
     diagnostics: Vec<Diagnostic>,
+    claims: Vec<Claim>,
 }
 
 pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
@@ -36,11 +43,23 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let mut plan = Plan::read(dir, &options)?;
     let context = plan.context(false);
     let mut findings: Vec<Finding> = std::mem::take(&mut plan.warnings).into_iter().map(Finding::from).collect();
+    let linter = Linter::new();
     let (mut releases, mut objects, mut refused, mut problems) = (0, 0, 0, Vec::new());
     let progress = Progress::start(output, &context.done, plan.environments.iter().map(|e| e.jobs.len()).sum());
     for environment in &plan.environments {
         let known = environment.known_scopes(&context.rendered);
-        for checked in pipeline::run(&context, &environment.jobs, &known, check) {
+        let mut claims = Vec::new();
+        let results = pipeline::run(&context, &environment.jobs, &known, |job, finished| {
+            let linted = match &finished {
+                Finished::Rendered { objects, .. } => linter.release(environment, job, &context.charts, objects),
+                _ => Linted::default(),
+            };
+            let mut checked = check(job, finished);
+            checked.diagnostics.extend(linted.findings);
+            Checked { claims: linted.claims, ..checked }
+        });
+        for checked in results {
+            claims.extend(checked.claims);
             objects += checked.objects;
             refused += usize::from(checked.refused);
             problems.extend(checked.problems);
@@ -48,6 +67,8 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         }
         releases += environment.jobs.len() + environment.refused.len() + environment.skipped.len();
         refused += environment.refused.len();
+        let more = linter.documents(environment).into_iter().chain(shared(&claims));
+        findings.extend(more.map(|(release, diagnostic)| Finding { release: Some(release), diagnostic }));
         findings.extend(Finding::of_plan(environment));
         if environment.is_whole {
             for orphan in environment.orphans(&context.rendered).map_err(|error| vec![error])? {
@@ -63,9 +84,16 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         problems.push("kcfg.lock: does not say what the releases' refs stand for".to_owned());
     }
     let errors = findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error);
-    output.report(findings);
+    if args.format == Format::Json {
+        lint::print_json(output, &findings, &problems);
+        return Ok(if !problems.is_empty() || errors { Status::Findings } else { Status::Fine });
+    }
+    lint::print(output, args.format, findings);
     for problem in &problems {
-        output.line(problem);
+        output.line(&match args.format {
+            Format::Github => lint::problem_command(problem),
+            _ => problem.clone(),
+        });
     }
     digests::print(output, &context.rendered, plan.environments.iter().map(|environment| environment.name.as_str()));
     let differ = problems.len();
@@ -88,14 +116,15 @@ fn check(job: &Job, finished: Finished) -> Checked {
         problems,
         refused,
         diagnostics,
+        claims: Vec::new(),
     };
     match finished {
         Finished::Refused(errors) => checked(0, Vec::new(), true, errors),
         Finished::Unchanged(_) => unreachable!("check never uses the cache"),
-        Finished::Rendered { folder: None, tree, warnings } => {
+        Finished::Rendered { folder: None, tree, warnings, .. } => {
             checked(tree.files.len(), vec![format!("{shown}: not rendered")], false, warnings)
         }
-        Finished::Rendered { folder: Some(folder), tree, warnings } => {
+        Finished::Rendered { folder: Some(folder), tree, warnings, .. } => {
             let mut problems = Vec::new();
             let against_sum = folder.verify();
             problems.extend(against_sum.iter().map(|problem| line(&shown, problem, SUM_FILE)));

@@ -6,6 +6,7 @@ mod check;
 mod digests;
 mod files;
 mod init;
+mod lint;
 mod new;
 mod output;
 mod progress;
@@ -46,6 +47,7 @@ struct Cli {
 enum Verb {
     Render(render::Args),
     Check(check::Args),
+    Lint(lint::Args),
     Template(Box<template::Args>),
     New(new::Args),
     Init(init::Args),
@@ -67,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.verb {
         Verb::Render(arguments) => render::run(&dir, &arguments, &output),
         Verb::Check(arguments) => check::run(&dir, &arguments, &output),
+        Verb::Lint(arguments) => lint::run(&dir, &arguments, &output),
         Verb::Template(arguments) => template::run(&dir, &arguments, &output),
         Verb::New(arguments) => new::run(&dir, &arguments, &output),
         Verb::Init(arguments) => init::run(&dir, &arguments, &output),

@@ -89,9 +89,23 @@ impl Output {
     /// Writes findings to standard error, each followed by an empty line: warnings first, so that errors stand last,
     /// where a reader looks. What several releases share, as a chart's warning, is shown once, with their names.
     pub fn report(&self, findings: impl IntoIterator<Item = Finding>) {
+        self.write_findings(findings, false);
+    }
+
+    /// The same, each with the rule of `kcfg lint` that it belongs to.
+    pub fn report_with_rules(&self, findings: impl IntoIterator<Item = Finding>) {
+        self.write_findings(findings, true);
+    }
+
+    fn write_findings(&self, findings: impl IntoIterator<Item = Finding>, with_rules: bool) {
         let mut groups: IndexMap<(Severity, String), Vec<String>> = IndexMap::new();
         for Finding { release, diagnostic } in findings {
-            let key = (diagnostic.severity, diagnostic.render(self.style));
+            let mut message = diagnostic.render(self.style);
+            if let Some(rule) = diagnostic.rule.filter(|_| with_rules) {
+                let Style { bold, reset, .. } = self.style;
+                message += &format!("{bold}rule{reset}: {}\n", rule.as_str());
+            }
+            let key = (diagnostic.severity, message);
             let releases = groups.entry(key).or_default();
             if let Some(release) = release
                 && releases.last() != Some(&release)

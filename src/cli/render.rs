@@ -108,7 +108,7 @@ fn write(rendered: &Path, job: &Job, finished: Finished) -> Written {
             let outcome = Outcome { unchanged: objects, ..Outcome::default() };
             result(objects, outcome, false, strangers(&folder))
         }
-        Finished::Rendered { tree, folder, mut warnings } => {
+        Finished::Rendered { tree, folder, mut warnings, .. } => {
             warnings.extend(folder.iter().flat_map(|folder| strangers(folder)));
             let path = job.path(rendered);
             match rendered::write(folder.as_deref(), &path, &job.shown_folder(), &tree) {

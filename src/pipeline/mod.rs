@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use crate::engine::{Randomness, RenderInput};
 use crate::error::Diagnostic;
-use crate::manifest::{self, Manifest, ObjectId, ObjectRules, Scope, Scopes, group_of};
+use crate::manifest::{self, Manifest, Object, ObjectId, ObjectRules, Scope, Scopes, group_of};
 use crate::rendered::{Folder, Problem, Tree};
 use crate::values::{self, PreparedChart};
 use crate::yaml::{self, Node, ReadOptions};
@@ -47,6 +47,8 @@ pub enum Finished {
         folder: Option<Box<Folder>>,
         /// Findings that refuse nothing.
         warnings: Vec<Diagnostic>,
+        /// The objects that the tree's files hold, in Helm's order.
+        objects: Vec<Object>,
     },
     /// Refused: nothing may be written.
     Refused(Vec<Diagnostic>),
@@ -264,5 +266,6 @@ fn finish(job: &Job, pending: Pending, scopes: &Scopes) -> Finished {
             return Finished::Refused(errors);
         }
     }
-    Finished::Rendered { tree: Box::new(Tree::build(job.header(inputs, chart), &objects)), folder, warnings }
+    let tree = Box::new(Tree::build(job.header(inputs, chart), &objects));
+    Finished::Rendered { tree, folder, warnings, objects }
 }

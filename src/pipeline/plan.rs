@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::engine::{Capabilities, KubeVersion};
 use crate::error::Diagnostic;
 use crate::manifest::{self, Manifest, Scope, Scopes};
-use crate::release::{self, EnvironmentDocs, Release, ReleaseValues};
+use crate::release::{self, Environment, EnvironmentDocs, Release, ReleaseValues};
 use crate::rendered::{self, Folder, RENDERED_FOLDER};
 use crate::repo::{Lock, RELEASES_FOLDER, Repository, Selector};
 
@@ -51,6 +51,12 @@ pub struct EnvironmentPlan {
     pub skipped: Vec<(String, String)>,
     /// Documents that could not be read, and what else concerns the environment as a whole.
     pub findings: Vec<Diagnostic>,
+    /// The releases that are selected, also those that are refused.
+    pub releases: Vec<Release>,
+    /// The Environment document, if there is one.
+    pub environment: Option<Environment>,
+    /// What the environment's cluster offers; none where its version cannot be read.
+    pub capabilities: Option<Arc<Capabilities>>,
     /// Whether all of it is selected and every document could be read, so that what nobody owns may be removed.
     pub is_whole: bool,
     /// The folders that some document owns, selected or not.
@@ -217,6 +223,9 @@ fn environment_plan(
         refused: Vec::new(),
         skipped: Vec::new(),
         findings: Vec::new(),
+        releases: Vec::new(),
+        environment: None,
+        capabilities: None,
         is_whole,
         owned: folders(&docs).map(str::to_owned).collect(),
         scopes: Scopes::default(),
@@ -281,6 +290,11 @@ fn environment_plan(
         }
     }
     plan.jobs.sort_by(|a, b| a.folder.cmp(&b.folder));
+    let is_selected =
+        |name: &str| selectors.is_empty() || selectors.iter().any(|s| s.matches_release(&plan.name, name));
+    plan.releases = docs.releases.into_iter().filter(|release| is_selected(release.name.as_str())).collect();
+    plan.environment = docs.environment;
+    plan.capabilities = capabilities;
     plan.findings.extend(docs.errors);
     plan.findings.extend(docs.warnings);
     plan

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::{Prepared, PreparedChart};
-use crate::error::{Diagnostic, Span};
+use crate::error::{Diagnostic, RuleName, Span};
 use crate::yaml::{Node, Value};
 
 impl Prepared {
@@ -36,7 +36,9 @@ impl Prepared {
                             path.iter().copied().chain(unfit.path.iter().map(String::as_str)).collect();
                         let subject =
                             if full.is_empty() { "the values".into() } else { format!("`{}`", full.join(".")) };
-                        let mut error = Diagnostic::error(format!("{subject}: {}", unfit.message));
+                        let mut error = Diagnostic::error(format!("{subject}: {}", unfit.message))
+                            .rule(RuleName::ValuesSchema)
+                            .help("set a value that fits, or change the schema");
                         error.place = (0..=full.len()).rev().find_map(|len| self.origin(&full[..len]));
                         for alternative in unfit.alternatives {
                             error = error.note(format!("one alternative: {alternative}"), None);

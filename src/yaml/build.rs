@@ -13,7 +13,7 @@ use super::number::go_shortest;
 use super::read::{DuplicateKeys, Limits, Numbers, ReadOptions};
 use super::scalar::{self, NoKey, Scalar, TAG_PREFIX};
 use super::value::{Entry, Map, Node, Value};
-use crate::error::{Diagnostic, Place, Source, Span};
+use crate::error::{Diagnostic, Place, RuleName, Source, Span};
 
 /// Builds one document.
 pub(super) struct Builder<'a> {
@@ -311,7 +311,7 @@ fn no_key(source: &Arc<Source>, what: &str, span: Span) -> Diagnostic {
 
 fn duplicate(source: &Arc<Source>, key: &str, second: Span, first: Span, rule: DuplicateKeys) -> Diagnostic {
     let place = Some(Place { source: source.clone(), span: first });
-    match rule {
+    let finding = match rule {
         DuplicateKeys::Error => Diagnostic::error(format!("the key `{key}` stands twice in this mapping"))
             .at(source, second)
             .note("the first one is here", place)
@@ -322,7 +322,8 @@ fn duplicate(source: &Arc<Source>, key: &str, second: Span, first: Span, rule: D
                 .note("this one is ignored", place)
                 .help("remove one of them")
         }
-    }
+    };
+    finding.rule(RuleName::DuplicateKey)
 }
 
 fn merge<'a>(

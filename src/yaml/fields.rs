@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::value::{Map, Node, Value};
-use crate::error::{Diagnostic, Place, Source, Span, nearest};
+use crate::error::{Diagnostic, Place, RuleName, Source, Span, nearest};
 
 /// A text and the place it was written at.
 #[derive(Debug, Clone)]
@@ -81,7 +81,8 @@ impl Fields {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("known are {}", known.join(", ")),
             };
-            self.error_help(entry.key_span, format!("unknown key `{key}`{inside}"), help);
+            let error = self.error(entry.key_span, format!("unknown key `{key}`{inside}"));
+            (error.help, error.rule) = (Some(help), Some(RuleName::UnknownKey));
         }
     }
 
