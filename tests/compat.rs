@@ -71,6 +71,36 @@ fn a_packed_chart_and_flags_about_clusters_are_refused() {
 }
 
 #[test]
+fn keys_and_values_are_sorted() {
+    let map = "(dict \"c\" 3 \"a\" 1 \"b\" 2)";
+    let repo = with_template(&format!("a: '{{{{ keys {map} }}}} {{{{ values {map} }}}}'\n"));
+    template(&repo).code(0).says("a: '[a b c] [1 2 3]'\n");
+}
+
+#[test]
+fn what_would_eat_the_machine_is_an_error() {
+    for template_text in [
+        "a: {{ until 2000000000 | len }}\n",
+        "a: {{ repeat 2000000000 \"x\" | len }}\n",
+        "{{ define \"x\" }}{{ template \"x\" . }}{{ end }}{{ template \"x\" . }}\n",
+        "{{ range until 1000 }}{{ range until 1000 }}{{ range until 1000 }}{{ repeat 1000 \"x\" }}{{ end }}{{ end }}{{ end }}\n",
+    ] {
+        template(&with_template(template_text)).code(2).complains("charts/c/templates/a.yaml:1:");
+    }
+}
+
+#[test]
+fn render_refuses_what_depends_on_chance() {
+    let chance =
+        |text: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{x: \"{text}\"}}\n");
+    let repo = with_template(&chance("{{ randAlphaNum 8 }}"));
+    template(&repo).code(0);
+    repo.kcfg(&["render"]).code(2).complains("core/ConfigMap/shop/a");
+    let thrown_away = with_template(&chance("{{ $_ := randAlphaNum 8 }}{{ now | date \"2006\" | len }}"));
+    thrown_away.kcfg(&["render"]).code(0);
+}
+
+#[test]
 fn render_gives_every_namespaced_object_its_namespace() {
     let repo = with_template(
         "apiVersion: v1\nkind: Namespace\nmetadata: {name: one, namespace: wrong}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: two}\n",
