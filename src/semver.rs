@@ -87,9 +87,9 @@ impl Version {
         }
         let number = |part: &str| match part {
             "" => Ok(0),
-            digits => digits
-                .parse::<u64>()
-                .map_err(|_| format!("error parsing version segment: {digits} is out of the range of 64 bits")),
+            digits => digits.parse::<u64>().map_err(|_| {
+                format!("error parsing version segment: strconv.ParseUint: parsing \"{digits}\": value out of range")
+            }),
         };
         for identifier in pattern.pre.split('.') {
             if identifier.len() > 1 && identifier.starts_with('0') && identifier.bytes().all(|b| b.is_ascii_digit()) {

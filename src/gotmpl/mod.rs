@@ -17,7 +17,6 @@ mod literal;
 mod parse;
 mod random;
 pub mod regex;
-pub mod semver;
 mod set;
 pub mod sprig;
 pub mod strconv;

@@ -176,7 +176,8 @@ impl Walk<'_> {
             Value::Str(text) => self.emitter.str(text),
             // Go's JSON replaces what is no UTF-8.
             Value::Bytes(bytes) => self.emitter.str(&String::from_utf8_lossy(bytes)),
-            Value::List(list) if list.is_nil() => self.emitter.null(),
+            // By way of JSON a nil slice is null: `concat (list) (list) | toYaml`.
+            Value::List(list) if list.is_nil() && self.style == Style::ToYaml => self.emitter.null(),
             Value::List(list) => {
                 self.emitter.seq(list.items.len());
                 for item in list.items.iter() {

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use Param::Str;
 
+use crate::semver::{Constraint, Version};
+
 use super::super::func::{Function, Host, Param};
-use super::super::semver::{Constraints, Version};
 use super::super::value::{IntKind, Object, Value};
 use super::{row, text};
 
@@ -27,21 +28,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn semver(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
-    Ok(object(Version::parse(&text(&args[0]))?, true))
+    let original = text(&args[0]);
+    Ok(object(Version::parse(&original)?, &original, true))
 }
 
 fn compare(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
-    let constraints = Constraints::parse(&text(&args[0]))?;
-    Ok(Value::Bool(constraints.check(&Version::parse(&text(&args[1]))?)))
+    let constraint = Constraint::parse(&text(&args[0]))?;
+    Ok(Value::Bool(constraint.check(&Version::parse(&text(&args[1]))?)))
 }
 
-fn object(version: Version, pointer: bool) -> Value {
-    Value::Object(Rc::new(VersionObject { version, pointer }))
+fn object(version: Version, original: &str, pointer: bool) -> Value {
+    Value::Object(Rc::new(VersionObject { version, original: original.into(), pointer }))
 }
 
 /// Go's `*semver.Version`; what its methods make are plain `semver.Version`s, which have fewer methods.
 struct VersionObject {
     version: Version,
+    /// The text it was read from.
+    original: String,
     pointer: bool,
 }
 
@@ -85,27 +89,28 @@ impl Object for VersionObject {
             [Value::Object(object)] => object.as_any().downcast_ref::<VersionObject>().map(|other| &other.version),
             _ => None,
         };
-        let order =
-            || other().map(|other| version.compare(other)).ok_or("wrong type for value; expected *semver.Version");
+        let order = || {
+            other().map(|other| version.cmp_precedence(other)).ok_or("wrong type for value; expected *semver.Version")
+        };
         match name {
             "Major" => number(version.major),
             "Minor" => number(version.minor),
             "Patch" => number(version.patch),
             "Prerelease" => Ok(Value::str(&*version.pre)),
             "Metadata" => Ok(Value::str(&*version.metadata)),
-            "Original" => Ok(Value::str(&*version.original)),
-            "String" => Ok(Value::str(version.to_string())),
+            "Original" => Ok(Value::str(&*self.original)),
+            "String" => Ok(Value::str(printed(version))),
             "Compare" => Ok(Value::int(order()? as i64)),
             "Equal" => Ok(Value::Bool(order()?.is_eq())),
             "LessThan" => Ok(Value::Bool(order()?.is_lt())),
             "LessThanEqual" => Ok(Value::Bool(order()?.is_le())),
             "GreaterThan" => Ok(Value::Bool(order()?.is_gt())),
             "GreaterThanEqual" => Ok(Value::Bool(order()?.is_ge())),
-            "IncMajor" => next(version, (version.major.checked_add(1), Some(0), Some(0)), "major"),
-            "IncMinor" => next(version, (Some(version.major), version.minor.checked_add(1), Some(0)), "minor"),
+            "IncMajor" => next((version.major.checked_add(1), Some(0), Some(0)), "major"),
+            "IncMinor" => next((Some(version.major), version.minor.checked_add(1), Some(0)), "minor"),
             "IncPatch" => {
                 let patch = if version.pre.is_empty() { version.patch.checked_add(1) } else { Some(version.patch) };
-                next(version, (Some(version.major), Some(version.minor), patch), "patch")
+                next((Some(version.major), Some(version.minor), patch), "patch")
             }
             "SetPrerelease" | "SetMetadata" => {
                 let [Value::Str(text)] = args else {
@@ -113,23 +118,22 @@ impl Object for VersionObject {
                 };
                 let mut changed = version.clone();
                 if name == "SetMetadata" { &mut changed.metadata } else { &mut changed.pre }.replace_range(.., text);
-                Version::parse(&changed.to_string()).map_err(|_| match name {
+                Version::parse(&printed(&changed)).map_err(|_| match name {
                     "SetMetadata" => "invalid metadata string".to_owned(),
                     _ => "invalid prerelease string".to_owned(),
                 })?;
-                changed.original = prefixed(version, &changed);
-                Ok(object(changed, false))
+                Ok(object(changed, "", false))
             }
             _ => Err(format!("can't evaluate field {name} in type *semver.Version")),
         }
     }
 
     fn print(&self) -> String {
-        self.version.to_string()
+        printed(&self.version)
     }
 
     fn as_data(&self) -> Option<Value> {
-        Some(Value::str(self.version.to_string()))
+        Some(Value::str(printed(&self.version)))
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -137,17 +141,23 @@ impl Object for VersionObject {
     }
 }
 
-fn next(old: &Version, numbers: (Option<u64>, Option<u64>, Option<u64>), part: &str) -> Result<Value, String> {
+/// A plain version; it cannot be asked for the text it was read from.
+fn next(numbers: (Option<u64>, Option<u64>, Option<u64>), part: &str) -> Result<Value, String> {
     let (Some(major), Some(minor), Some(patch)) = numbers else {
         return Err(format!("{part} version increment would overflow uint64"));
     };
-    let mut version = Version { major, minor, patch, ..Version::default() };
-    version.original = prefixed(old, &version);
-    Ok(object(version, false))
+    let version = Version { major, minor, patch, pre: String::new(), metadata: String::new() };
+    Ok(object(version, "", false))
 }
 
-/// The text of a version made from another one: with its `v`.
-fn prefixed(old: &Version, new: &Version) -> String {
-    let prefix = if old.original.starts_with('v') { "v" } else { "" };
-    format!("{prefix}{new}")
+/// All three numbers, no `v`.
+fn printed(version: &Version) -> String {
+    let mut out = format!("{}.{}.{}", version.major, version.minor, version.patch);
+    for (mark, part) in [('-', &version.pre), ('+', &version.metadata)] {
+        if !part.is_empty() {
+            out.push(mark);
+            out.push_str(part);
+        }
+    }
+    out
 }
