@@ -250,3 +250,68 @@ fn sha256sum_checks_a_sum_by_hand() {
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
+
+#[test]
+fn a_chart_that_is_not_there_is_named_where_the_release_asks_for_it() {
+    let repo = shop();
+    repo.write("releases/prod/web.yaml", repo.read("releases/prod/web.yaml").replace("charts/web", "charts/wep"));
+    repo.kcfg(&["render"])
+        .code(2)
+        .complains("there is no chart charts/wep in this repository")
+        .complains("releases/prod/web.yaml:4:15")
+        .complains("the charts beside it are old, web");
+}
+
+#[test]
+fn two_renders_at_once_do_not_mix() {
+    let repo = shop();
+    repo.kcfg(&["render"]).code(0);
+    let folder = fs::File::open(repo.path().join("rendered")).unwrap();
+    folder.lock().unwrap();
+    repo.kcfg(&["render"]).code(2).complains("another kcfg is rendering this repository");
+    repo.kcfg(&["check"]).code(0);
+    folder.unlock().unwrap();
+    repo.kcfg(&["render"]).code(0);
+}
+
+#[test]
+fn what_a_killed_run_left_is_mended_by_the_next() {
+    let repo = shop();
+    repo.kcfg(&["render"]).code(0);
+    let before = repo.snapshot("rendered");
+    repo.write("rendered/prod/.kcfg-web/configmap-web.yaml", "half");
+    // A stranger's folder that was on its way into the new one comes back.
+    repo.write("rendered/prod/.kcfg-old/mine/notes.txt", "mine\n");
+    repo.kcfg(&["render"]).code(0);
+    assert_eq!(repo.read("rendered/prod/old/mine/notes.txt"), "mine\n");
+    repo.remove("rendered/prod/old/mine");
+    assert_eq!(repo.snapshot("rendered"), before);
+    assert!(!repo.path().join("rendered/prod/.kcfg-web").exists());
+}
+
+#[test]
+fn a_file_or_a_link_where_a_folder_belongs_refuses_only_that_release() {
+    let repo = shop();
+    repo.write("rendered/prod/web", "a file\n");
+    std::os::unix::fs::symlink("/tmp", repo.path().join("rendered/prod/old")).unwrap();
+    let run = repo.kcfg(&["render"]).code(2).says("1 written").says("2 refused");
+    run.complains("rendered/prod/web").complains("this is a symbolic link");
+    assert_eq!(repo.read("rendered/prod/web"), "a file\n");
+}
+
+#[test]
+fn what_depends_on_randomness_is_refused_and_what_only_calls_it_is_not() {
+    let repo = shop();
+    repo.write(
+        "charts/old/templates/config.yaml",
+        "{{ $unused := randAlphaNum 8 }}apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: b}\n",
+    );
+    repo.kcfg(&["render"]).code(0);
+    repo.write(
+        "charts/old/templates/config.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  token: {{ randAlphaNum 8 }}\n",
+    );
+    let run = repo.kcfg(&["render"]).code(2);
+    run.complains("data.token of core/ConfigMap/shop/x differs on every render")
+        .complains("charts/old/templates/config.yaml:5");
+}

@@ -79,6 +79,7 @@ impl<'r> Resolver<'r> {
             ChartOrigin::Commit { commit, path, location } => {
                 Ok(ChartSource { location, files: ChartPlace::Commit(commit, path) })
             }
+            ChartOrigin::Missing(error) => Err(Box::new(error.at(&chart.place.source, chart.place.span))),
             ChartOrigin::Elsewhere(url) => Err(Box::new(release.chart_is_elsewhere(&docs.name, &url.to_string()))),
         }
     }

@@ -223,7 +223,8 @@ fn this_repository_is_known_by_setting_remote_or_majority() {
     let mut refs = Refs::new(&repository, identity, Lock::default(), false);
     let request = ChartRequest { git: Some("git@x:a/b"), ..request(None) };
     let elsewhere = refs.resolve(&request).expect("it is elsewhere");
-    assert_eq!(elsewhere, ChartOrigin::Elsewhere(RepositoryUrl::parse("ssh://x/a/b")));
+    let ChartOrigin::Elsewhere(url) = elsewhere else { panic!("{elsewhere:?}") };
+    assert_eq!(url, RepositoryUrl::parse("ssh://x/a/b"));
 }
 
 #[test]

@@ -4,12 +4,12 @@
 //! is resolved once to a commit, kept in kcfg.lock, and moves only when it is asked to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::lock::{CommitId, Lock, THIS_REPOSITORY};
 use super::url::RepositoryUrl;
 use super::{Remote, Repository};
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, nearest};
 
 /// Which chart a release asks for.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct ChartRequest<'a> {
 }
 
 /// Where a chart's files are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ChartOrigin {
     /// In the working tree.
     WorkingTree {
@@ -45,6 +45,8 @@ pub enum ChartOrigin {
     },
     /// In another repository, which has to be fetched first.
     Elsewhere(RepositoryUrl),
+    /// Nowhere: what to say of it, but for the place, which the caller knows.
+    Missing(Diagnostic),
 }
 
 /// A ref that kcfg.lock now has another commit for.
@@ -134,6 +136,27 @@ impl Identity {
     }
 }
 
+/// The error for a chart that is not in the working tree, with the nearest one that is.
+fn no_such_chart(base: &Path, path: &str) -> Diagnostic {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let entries = std::fs::read_dir(base.join(folder)).into_iter().flatten().flatten();
+    let mut known: Vec<String> = entries
+        .filter(|entry| entry.path().join("Chart.yaml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    known.sort_unstable();
+    let help = match (nearest(name, known.iter().map(String::as_str)), known.is_empty()) {
+        (Some(near), _) => format!("did you mean `{}`?", join(folder, near)),
+        (None, true) => "the path counts from the repository's root; there are no charts beside it either".to_owned(),
+        (None, false) => format!("the charts beside it are {}", known.join(", ")),
+    };
+    Diagnostic::error(format!("there is no chart {path} in this repository")).help(help)
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
 /// Resolves charts' refs, against kcfg.lock and into it.
 #[derive(Debug)]
 pub struct Refs<'r> {
@@ -183,10 +206,11 @@ impl<'r> Refs<'r> {
         let branch = request.environment_branch.or(self.default_branch.as_deref());
         let reference = request.reference.map(|text| text.strip_prefix("refs/heads/").unwrap_or(text));
         let Some(reference) = reference.filter(|reference| Some(*reference) != branch) else {
-            return Ok(ChartOrigin::WorkingTree {
-                folder: base.join(request.path),
-                location: request.path.to_string(),
-            });
+            let folder = base.join(request.path);
+            if !folder.exists() {
+                return Ok(ChartOrigin::Missing(no_such_chart(base, request.path)));
+            }
+            return Ok(ChartOrigin::WorkingTree { folder, location: request.path.to_string() });
         };
         let commit = self.commit(reference, url.as_ref())?;
         let location = format!("{}@{reference}", request.path);
