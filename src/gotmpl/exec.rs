@@ -25,7 +25,7 @@ pub const STACK_BYTES: usize = 256 << 20;
 pub const ROUNDS_MAX: u64 = 1_000_000;
 /// How often the functions of one render may give a list or a map. Each can nest a value one level deeper, and dropping
 /// a level takes stack.
-pub const CONTAINERS_MAX: u32 = 400_000;
+pub const CONTAINERS_MAX: u32 = 200_000;
 /// How much text one template may put out, with all that it includes.
 pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
 
