@@ -59,7 +59,7 @@ impl Linter {
             && let Ok(compiled) = charts.compiled(&release.chart)
         {
             let reads = self.reads_of(&release.chart, &compiled.chart);
-            let document = plan.releases.iter().find(|document| document.name.as_str() == job.folder);
+            let document = plan.release(&job.folder);
             for values in document.iter().flat_map(|document| &document.values) {
                 linted.findings.extend(unread::check(values, &compiled.chart, &reads, &release.chart.location));
             }

@@ -24,7 +24,7 @@ pub struct Claim {
 /// Findings of one release's objects.
 pub fn check(plan: &EnvironmentPlan, job: &Job, objects: &[Object]) -> Linted {
     let policy = plan.environment.as_ref().map(|environment| environment.secret_policy).unwrap_or_default();
-    let document = plan.releases.iter().find(|document| document.name.as_str() == job.folder);
+    let document = plan.release(&job.folder);
     let mut linted = Linted::default();
     for object in objects {
         if let Some(capabilities) = &plan.capabilities {

@@ -10,7 +10,9 @@
 //! - A chart that uses `.Values` as a whole (`index .Values $x`, `toYaml .Values`) is not judged at all, nor is one
 //!   that imports values, or one whose templates hand all of the top over (`toYaml $`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
 
 use crate::chart::{Chart, EngineKind};
 
@@ -20,6 +22,8 @@ pub struct Reads {
     root: Tree,
     /// Names that subcharts go by, whose values may stand under them.
     subcharts: Vec<String>,
+    /// Keys that a schema requires somewhere: a release has to set them, whoever reads them.
+    required: BTreeSet<String>,
     is_unknown: bool,
 }
 
@@ -75,6 +79,9 @@ impl Reads {
 
     /// How the value at a path is read, by the chart or by the subchart that the path leads into.
     pub fn of(&self, path: &[&str]) -> Read {
+        if path.last().is_some_and(|key| self.required.contains(*key)) {
+            return Read::Whole;
+        }
         let mut found = self.of_path(path);
         let mut rest = path;
         while let Some((first, below)) = rest.split_first()
@@ -105,6 +112,10 @@ impl Reads {
             self.add_text(&template.source.text, language);
         }
         self.add_text(&chart.values_source.text, language);
+        // One that is no JSON refuses the release, which then is not judged anyway.
+        if let Some(schema) = chart.schema.as_ref().and_then(|schema| serde_json::from_str(&schema.source.text).ok()) {
+            self.add_required(&schema);
+        }
         for file in &chart.files {
             if let Ok(text) = std::str::from_utf8(&file.bytes) {
                 self.add_text(text, language);
@@ -125,6 +136,27 @@ impl Reads {
         for subchart in &chart.dependencies {
             self.subcharts.push(subchart.metadata.name.clone());
             self.add_chart(subchart);
+        }
+    }
+
+    /// Whether the schema requires anything. (The JSON parser has limited how deep it nests.)
+    fn add_required(&mut self, schema: &Json) -> bool {
+        match schema {
+            Json::Object(map) => {
+                let names = map.get("required").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+                self.required.extend(names.iter().filter_map(Json::as_str).map(str::to_owned));
+                let mut requires = !names.is_empty();
+                for (key, below) in map {
+                    // A key whose own keys are required has to be there as well.
+                    if self.add_required(below) {
+                        self.required.insert(key.clone());
+                        requires = true;
+                    }
+                }
+                requires
+            }
+            Json::Array(items) => items.iter().filter(|below| self.add_required(below)).count() > 0,
+            _ => false,
         }
     }
 
@@ -212,6 +244,7 @@ const HELM: Language = Language {
         }) || words.windows(2).any(|pair| pair == ["$", "toYaml"] || pair == ["$", "toJson"])
             // `"Values"` in quotes: `index . "Values"`, `get $ "Values"`.
             || rest.contains("\"Values\"")
+            || rest.contains("`Values`")
     },
 };
 
@@ -370,6 +403,17 @@ mod tests {
         for text in ["{{ values | to_yaml }}", "{% for k, v in values %}", "{{ values[name] }}"] {
             assert!(reads(text, &TERA).is_unknown(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_schema_requires_may_be_set() {
+        let mut reads = reads("{{ .Values.a }}", &HELM);
+        let schema = serde_json::json!({"required": ["x"], "properties": {"y": {"required": ["z"]}}});
+        reads.add_required(&schema);
+        assert_eq!(reads.of(&["x"]), Read::Whole);
+        assert_eq!(reads.of(&["y", "z"]), Read::Whole);
+        assert_eq!(reads.of(&["y"]), Read::Whole);
+        assert_eq!(reads.of(&["q"]), Read::Never);
     }
 
     #[test]

@@ -248,7 +248,8 @@ spec: {chart: charts/web, values: {replicas: 2}}
         name: RuleName::UnreadValue,
         severity: "warning",
         doc: "A release sets a value that no template of its chart reads: it is misspelt, or the chart lost it. Where \
-              a template takes all values at once, the chart is not judged.",
+              a template takes all values at once, the chart is not judged; a key that values.schema.json requires counts as \
+              read.",
         bad: "\
 -- releases/prod/web.yaml --
 apiVersion: kcfg.dev/v1

@@ -51,7 +51,7 @@ pub struct EnvironmentPlan {
     pub skipped: Vec<(String, String)>,
     /// Documents that could not be read, and what else concerns the environment as a whole.
     pub findings: Vec<Diagnostic>,
-    /// The releases that are selected, also those that are refused.
+    /// The releases that are selected, by name; those whose chart is not here are among them.
     pub releases: Vec<Release>,
     /// The Environment document, if there is one.
     pub environment: Option<Environment>,
@@ -156,6 +156,12 @@ impl EnvironmentPlan {
         }
         scopes.extend(&self.scopes);
         scopes
+    }
+
+    /// The release document of a folder; none for the folder of raw manifests.
+    pub fn release(&self, folder: &str) -> Option<&Release> {
+        let found = self.releases.binary_search_by(|release| release.name.as_str().cmp(folder)).ok()?;
+        Some(&self.releases[found])
     }
 
     /// What stands in rendered/<env>/ and belongs to no document, by name.
