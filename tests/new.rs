@@ -1,6 +1,6 @@
 //! `kcfg new` and `kcfg init`: what they write renders and passes `kcfg check`, and nothing is ever overwritten.
 
-use crate::repo::Repo;
+use crate::repo::{Repo, here};
 
 fn empty() -> Repo {
     Repo::new("-- README.md --\nA repository.\n")
@@ -145,4 +145,24 @@ fn mistakes_are_explained() {
         repo.kcfg(&args).code(2).complains(what).complains(help);
     }
     assert_eq!(before, repo.snapshot("."));
+}
+
+#[test]
+fn the_real_helm_renders_the_chart() {
+    // Recordings of helm stand beside a chart as `kcfg new` writes it; tests/parity.rs compares them.
+    let repo = empty();
+    repo.kcfg(&["new", "chart", "web", "--engine", "helm"]).code(0);
+    for case in ["new-chart", "new-chart-with-everything"] {
+        let folder = here().join("fixtures/helm").join(case);
+        assert!(folder.join("expected.yaml").is_file(), "helm accepts it");
+        for file in repo.list("charts/web") {
+            let recorded = folder.join("chart").join(&file);
+            let made = repo.read(&format!("charts/web/{file}"));
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::write(&recorded, &made).expect("it can be written");
+            }
+            let recorded = std::fs::read_to_string(&recorded).unwrap_or_default();
+            assert!(recorded == made, "{case}/chart/{file}: run `UPDATE=1 cargo test`, then `just oracle {case}`");
+        }
+    }
 }
