@@ -125,6 +125,9 @@ fn init_keeps_files_and_prints_what_they_lack() {
 #[test]
 fn mistakes_are_explained() {
     let repo = empty();
+    // Before there is any environment.
+    let run = repo.kcfg(&["new", "release", "staging", "web", "--chart", "charts/web"]).code(2);
+    run.complains("there is no environment staging").complains("make it with `kcfg new env staging`");
     repo.kcfg(&["new", "env", "staging"]).code(0);
     repo.kcfg(&["new", "chart", "web"]).code(0);
     let table: [(&[&str], &str, &str); 10] = [

@@ -143,7 +143,9 @@ fn chart(repository: &Repository, name: &str, engine: EngineChoice) -> Made {
 }
 
 fn release(repository: &Repository, environment: &str, name: &str, chart: &str, namespace: &str) -> Made {
-    let environments = repository.environments()?.names;
+    // A repository without releases/ has no environments yet.
+    let has_any = repository.root.join(RELEASES_FOLDER).is_dir();
+    let environments = if has_any { repository.environments()?.names } else { Vec::new() };
     if !environments.iter().any(|known| known == environment) {
         let near = nearest(environment, environments.iter().map(String::as_str));
         let help = match near {
