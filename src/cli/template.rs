@@ -127,7 +127,7 @@ fn render(
     let loaded = chart::load(shown, chart::read_folder(path, shown, Path::new("/")).map_err(single)?)?;
     warnings.extend(loaded.warnings);
     let chart = Arc::new(loaded.chart);
-    let (merged, layers) = merge_values(args, chart.engine).map_err(single)?;
+    let (merged, layers) = merge_values(args, chart.engine, warnings).map_err(single)?;
     let (prepared, more) = values::prepare_merged(&chart, &merged, layers)?;
     warnings.extend(more);
     if !args.skip_schema_validation {
@@ -162,7 +162,11 @@ fn collect_crds(chart: &PreparedChart, crds: &mut Crds) {
 }
 
 /// The values of the command line, merged in Helm's order: files first, then the flags.
-fn merge_values(args: &Args, engine: EngineKind) -> Result<(Node, Vec<Layer>), Diagnostic> {
+fn merge_values(
+    args: &Args,
+    engine: EngineKind,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<(Node, Vec<Layer>), Diagnostic> {
     let numbers = match engine {
         EngineKind::Helm => Numbers::Float64,
         EngineKind::Tera => Numbers::Exact,
@@ -177,6 +181,7 @@ fn merge_values(args: &Args, engine: EngineKind) -> Result<(Node, Vec<Layer>), D
                 .at(&source, document.node.span)
                 .help("write `name: value` lines"));
         }
+        warnings.extend(document.warnings);
         layers.push(Layer { source, root: document.node });
     }
     let mut merged = values::merge_files(&layers);
