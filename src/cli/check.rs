@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use crate::engine;
 use crate::error::{Diagnostic, Severity};
 use crate::lint::{Claim, Linted, Linter, shared};
 use crate::pipeline::{self, Finished, Job, Orphan, Plan, PlanOptions};
@@ -40,6 +41,7 @@ struct Checked {
 pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
     let started = Instant::now();
     let options = PlanOptions { selectors: args.selectors.clone(), update_refs: false };
+    engine::start_pool();
     let mut plan = Plan::read(dir, &options)?;
     let context = plan.context(false);
     let mut findings: Vec<Finding> = std::mem::take(&mut plan.warnings).into_iter().map(Finding::from).collect();

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use rayon::prelude::*;
+
+use crate::engine;
 use crate::error::{Diagnostic, Severity};
-use crate::pipeline::{self, Finished, Job, Plan, PlanOptions};
+use crate::pipeline::{self, EnvironmentPlan, Finished, Job, Plan, PlanOptions};
 use crate::rendered::{self, Folder, Outcome};
 
 use super::output::Finding;
@@ -52,17 +55,23 @@ struct Totals {
 pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
     let started = Instant::now();
     let options = PlanOptions { selectors: args.selectors.clone(), update_refs: args.update_refs };
+    engine::start_pool();
     let mut plan = Plan::read(dir, &options)?;
     let context = plan.context(!args.fresh);
     let _lock = rendered::lock(&context.rendered).map_err(|error| vec![error])?;
     let mut totals = Totals::default();
     let mut findings: Vec<Finding> = std::mem::take(&mut plan.warnings).into_iter().map(Finding::from).collect();
     let progress = Progress::start(output, &context.done, plan.environments.iter().map(|e| e.jobs.len()).sum());
-    for environment in &plan.environments {
+    let render = |environment: &EnvironmentPlan| {
         rendered::remove_leftovers(&context.rendered.join(&environment.name));
         let known = environment.known_scopes(&context.rendered);
-        for written in pipeline::run(&context, &environment.jobs, &known, |job, end| write(&context.rendered, job, end))
-        {
+        let write = |job: &Job, finished| write(&context.rendered, job, finished);
+        let written = pipeline::run(&context, &environment.jobs, &known, write);
+        (written, clean(&context.rendered, environment))
+    };
+    let results: Vec<_> = plan.environments.par_iter().map(render).collect();
+    for (environment, (written, (removed, strangers))) in plan.environments.iter().zip(results) {
+        for written in written {
             totals.objects += written.objects;
             totals.written += written.outcome.written;
             totals.unchanged += written.outcome.unchanged;
@@ -73,9 +82,8 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         totals.releases += environment.jobs.len() + environment.refused.len() + environment.skipped.len();
         totals.refused += environment.refused.len();
         totals.skipped += environment.skipped.len();
-        findings.extend(Finding::of_plan(environment));
-        let (removed, strangers) = clean(&context.rendered, environment);
         totals.removed += removed;
+        findings.extend(Finding::of_plan(environment));
         findings.extend(strangers.into_iter().map(Finding::from));
     }
     drop(progress);
@@ -89,6 +97,8 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     }
     digests::print(output, &context.rendered, plan.environments.iter().map(|environment| environment.name.as_str()));
     output.line(&totals.line(started));
+    // The process ends now, and the memory goes with it: taking it apart piece by piece would only cost time.
+    std::mem::forget((plan, context));
     Ok(if failed { Status::Error } else { Status::Fine })
 }
 
@@ -130,7 +140,7 @@ fn strangers(folder: &Folder) -> Vec<Diagnostic> {
 }
 
 /// Removes the folders of releases that are gone, where every document of the environment could be read.
-fn clean(rendered: &Path, environment: &pipeline::EnvironmentPlan) -> (usize, Vec<Diagnostic>) {
+fn clean(rendered: &Path, environment: &EnvironmentPlan) -> (usize, Vec<Diagnostic>) {
     let (mut removed, mut findings) = (0, Vec::new());
     if !environment.is_whole {
         return (removed, findings);

@@ -19,6 +19,7 @@ use std::sync::{Arc, LazyLock};
 
 use self::convert::{as_values, empty_values, from_node};
 use self::report::Context;
+use super::stack::with_stack;
 use super::{Engine, Randomness, RenderInput, RenderOutput, RenderedFile};
 use crate::chart::Chart;
 use crate::error::{Diagnostic, Source, Span};
@@ -94,20 +95,8 @@ impl Engine for HelmEngine {
                 set.add(&unit.path, parsed);
             }
         }
-        with_stack(|| run(input, &units, Arc::new(set)))?
+        with_stack(gotmpl::STACK_BYTES, || run(input, &units, Arc::new(set))).map_err(|error| vec![error])?
     }
-}
-
-/// Runs templates on a thread of their own: they call each other as deep as Helm lets them, which is more than a
-/// thread's usual stack can hold.
-fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Vec<Diagnostic>> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(gotmpl::STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, work).map_err(|error| {
-            vec![Diagnostic::error(format!("no thread with {} bytes of stack: {error}", gotmpl::STACK_BYTES))]
-        })?;
-        Ok(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
 }
 
 /// A release's name from a template (`--name-template`): the functions of templates, no data.
@@ -122,14 +111,13 @@ pub fn name_from_template(text: &str) -> Result<String, Diagnostic> {
         gotmpl::parse(&text, &FUNCTIONS).map_err(|error| report::parse_diagnostic(&error, &source, &FUNCTIONS))?;
     let mut set = TemplateSet::default();
     set.add(&name, &parsed);
-    let result = with_stack(|| {
+    let result = with_stack(gotmpl::STACK_BYTES, || {
         let mut generator = RealGenerator::new();
         let result = Executor::new(Arc::new(set), &FUNCTIONS, &mut generator).execute(&name, Value::Nil);
         // The error's values belong to this thread.
         result.map_err(|error| (error.message, error.site.span))
     });
-    let mut only_error = |mut errors: Vec<Diagnostic>| errors.swap_remove(0);
-    match result.map_err(&mut only_error)? {
+    match result? {
         Ok(name) => Ok(name.replace(NO_VALUE, "").trim().to_owned()),
         Err((message, span)) => Err(Diagnostic::error(message).at(&source, Span { start: span.start, end: span.end })),
     }

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 mod helm;
+mod stack;
 pub mod tera;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::chart::{Chart, EngineKind};
 use crate::error::{Diagnostic, Source};
 
 pub use helm::{HelmEngine, name_from_template};
+pub use stack::start_pool;
 pub use tera::TeraEngine;
 
 /// A chart whose templates are compiled; shared by all its releases, rendered in parallel.

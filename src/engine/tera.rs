@@ -25,6 +25,7 @@ use std::sync::{Arc, LazyLock};
 
 use tera::Tera;
 
+use super::stack::with_stack;
 use super::{Engine, RenderInput, RenderOutput, RenderedFile};
 use crate::chart::{Chart, TemplateFile};
 use crate::error::{Diagnostic, Source, Span};
@@ -159,15 +160,9 @@ impl TeraEngine {
     }
 }
 
-/// Runs something on a thread with [`STACK_BYTES`]; a panic in it goes on here.
+/// Runs something on a stack of [`STACK_BYTES`].
 fn on_deep_stack<T: Send>(run: impl FnOnce() -> Result<T, Vec<Diagnostic>> + Send) -> Result<T, Vec<Diagnostic>> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, run);
-        let thread = thread.map_err(|error| {
-            vec![Diagnostic::error(format!("no thread with {STACK_BYTES} bytes of stack can be started: {error}"))]
-        })?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    with_stack(STACK_BYTES, run).map_err(|error| vec![error])?
 }
 
 impl Compiled {

@@ -1,0 +1,56 @@
+//! Stacks that templates fit on: they call each other as deep as Helm lets them, which is more than a usual stack holds.
+
+use std::cell::Cell;
+
+use crate::error::Diagnostic;
+use crate::gotmpl;
+
+/// What the threads of [`start_pool`] have beyond the deepest template: for the pipeline's own calls.
+const MARGIN_BYTES: usize = 16 << 20;
+
+thread_local! {
+    /// How deep a stack this thread is known to have.
+    static STACK_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Gives the threads that releases render on stacks deep enough for any template, so that not every render needs a
+/// thread of its own. Without it everything works, a little slower.
+pub fn start_pool() {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .stack_size(gotmpl::STACK_BYTES + MARGIN_BYTES)
+        .start_handler(|_| STACK_BYTES.set(gotmpl::STACK_BYTES));
+    // It fails where there is a pool already, which serves as well.
+    let _ = pool.build_global();
+}
+
+/// Runs `work` on a stack of at least so many bytes: here if this thread has one, else on a thread of its own. A panic
+/// in it goes on here.
+///
+/// # Errors
+/// No such thread can be started.
+pub fn with_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Result<T, Diagnostic> {
+    if STACK_BYTES.get() >= bytes {
+        return Ok(work());
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(bytes).spawn_scoped(scope, work).map_err(|error| {
+            Diagnostic::error(format!("no thread with {bytes} bytes of stack can be started: {error}"))
+                .help("free memory, or raise the limit of the address space (`ulimit -v`)")
+        })?;
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_stays_where_the_stack_is_deep_enough() {
+        let here = std::thread::current().id();
+        assert_ne!(with_stack(1 << 20, || std::thread::current().id()).unwrap(), here);
+        STACK_BYTES.set(1 << 20);
+        assert_eq!(with_stack(1 << 20, || std::thread::current().id()).unwrap(), here);
+        assert_ne!(with_stack(2 << 20, || std::thread::current().id()).unwrap(), here);
+    }
+}
