@@ -40,15 +40,15 @@ oracle *ARGS:
 
 # Speed: a generated repository (500 releases of 5 objects, or as many as given), and one small chart as a whole process.
 bench *NUMBERS:
-    cargo bench --quiet --locked --bench bench -- {{NUMBERS}}
+    cargo bench --quiet --locked --profile release --bench bench -- {{NUMBERS}}
 
 # Leaves the generated repository in a folder.
 bench-generate DIR RELEASES OBJECTS:
-    cargo bench --quiet --locked --bench bench -- generate "{{absolute_path(DIR)}}" {{RELEASES}} {{OBJECTS}}
+    cargo bench --quiet --locked --profile release --bench bench -- generate "{{absolute_path(DIR)}}" {{RELEASES}} {{OBJECTS}}
 
 # Speed on any repository (in a copy of it), against the real `helm template` once per release.
 bench-repo PATH:
-    cargo bench --quiet --locked --bench bench -- repo "{{absolute_path(PATH)}}"
+    cargo bench --quiet --locked --profile release --bench bench -- repo "{{absolute_path(PATH)}}"
 
 # What `kcfg render` writes in a repository (of HelmReleases) against what the real helm gives for each release, as data.
 compare-repo PATH:
