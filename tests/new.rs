@@ -119,6 +119,8 @@ fn init_keeps_files_and_prints_what_they_lack() {
     assert!(settings.contains("branch: \"main\"\n") && settings.contains("kubeVersion: \"v1."), "{settings}");
     // Older repositories may have no Git at all.
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    // Its own releases/ keeps the search from going on to the folders above it.
+    std::fs::create_dir(folder.path().join("releases")).expect("a folder can be made");
     crate::repo::kcfg(folder.path(), &["init"]).code(0).says("wrote .pre-commit-config.yaml");
 }
 
