@@ -44,7 +44,7 @@ fn number(text: &str) -> usize {
 
 /// A repository made for the purpose, then one small chart of it.
 fn generated(releases: usize, objects: usize) {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = scratch();
     let folder = folder.path();
     generate::write(folder, releases, objects);
     println!("generated repository: {releases} releases of {objects} objects");
@@ -59,7 +59,7 @@ fn generated(releases: usize, objects: usize) {
 
 /// Any repository, in a copy of it.
 fn repository(path: &Path) {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = scratch();
     let folder = folder.path();
     let copied = Command::new("cp").arg("-a").arg(path.join(".")).arg(folder).status().expect("cp can be run");
     assert!(copied.success(), "{} cannot be copied", path.display());
@@ -124,4 +124,15 @@ fn peak_memory_kib(command: &Command) -> Option<f64> {
     timed.current_dir(command.get_current_dir()?).stdout(Stdio::null());
     let output = timed.output().ok()?;
     String::from_utf8_lossy(&output.stderr).lines().last()?.trim().parse().ok()
+}
+
+/// A temporary folder in memory where there is such a file system, so that figures do not depend on a disk; TMPDIR
+/// names another one.
+fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let folder = match std::env::var_os("TMPDIR") {
+        None if memory.is_dir() => tempfile::tempdir_in(memory),
+        _ => tempfile::tempdir(),
+    };
+    folder.expect("a temporary folder can be made")
 }

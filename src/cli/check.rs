@@ -99,10 +99,10 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     }
     digests::print(output, &context.rendered, plan.environments.iter().map(|environment| environment.name.as_str()));
     let differ = problems.len();
+    let noun = if differ == 1 { "difference" } else { "differences" };
     let seconds = started.elapsed().as_secs_f64();
-    output.line(&format!(
-        "{releases} releases, {objects} objects: {differ} differences, {refused} refused ({seconds:.3} s)"
-    ));
+    output
+        .line(&format!("{releases} releases, {objects} objects: {differ} {noun}, {refused} refused ({seconds:.3} s)"));
     if differ > 0 {
         output.line("run `kcfg render` and commit what it writes");
     }

@@ -18,6 +18,7 @@ use super::{Output, Status};
 
 /// Render one chart to standard output, as `helm template` does
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "kcfg template [OPTIONS] [RELEASE] <CHART>")]
 pub struct Args {
     /// The release's name, then the chart's folder; the name may be left out
     #[arg(required = true, num_args = 1..=2, value_names = ["RELEASE", "CHART"])]
