@@ -47,7 +47,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let mut findings: Vec<Finding> = std::mem::take(&mut plan.warnings).into_iter().map(Finding::from).collect();
     let linter = Linter::new();
     let (mut releases, mut objects, mut refused, mut problems) = (0, 0, 0, Vec::new());
-    let progress = Progress::start(output, &context.done, plan.environments.iter().map(|e| e.jobs.len()).sum());
+    let progress = Progress::start(output, &context.done, plan.job_count());
     for environment in &plan.environments {
         let known = environment.known_scopes(&context.rendered);
         let mut claims = Vec::new();

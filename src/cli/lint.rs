@@ -132,7 +132,7 @@ fn lint(mut plan: Plan, output: &Output, findings: &mut Vec<Finding>) -> Result<
     let linter = Linter::new();
     findings.extend(std::mem::take(&mut plan.warnings).into_iter().map(Finding::from));
     let mut releases = 0;
-    let progress = Progress::start(output, &context.done, plan.environments.iter().map(|e| e.jobs.len()).sum());
+    let progress = Progress::start(output, &context.done, plan.job_count());
     for environment in &plan.environments {
         let known = environment.known_scopes(&context.rendered);
         let mut claims = Vec::new();

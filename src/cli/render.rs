@@ -61,7 +61,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let _lock = rendered::lock(&context.rendered).map_err(|error| vec![error])?;
     let mut totals = Totals::default();
     let mut findings: Vec<Finding> = std::mem::take(&mut plan.warnings).into_iter().map(Finding::from).collect();
-    let progress = Progress::start(output, &context.done, plan.environments.iter().map(|e| e.jobs.len()).sum());
+    let progress = Progress::start(output, &context.done, plan.job_count());
     let render = |environment: &EnvironmentPlan| {
         rendered::remove_leftovers(&context.rendered.join(&environment.name));
         let known = environment.known_scopes(&context.rendered);

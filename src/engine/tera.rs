@@ -281,13 +281,7 @@ fn include_depth(sources: &[(String, Arc<Source>)]) -> Option<Diagnostic> {
     let mut at: HashSet<&str> = calls.keys().copied().collect();
     let mut too_deep = false;
     for depth in 0..=sources.len() {
-        at = at
-            .iter()
-            .filter_map(|name| calls.get(name))
-            .flatten()
-            .copied()
-            .filter(|name| calls.contains_key(name))
-            .collect();
+        at = called_by(&at, &calls);
         if at.is_empty() {
             break;
         }
@@ -301,16 +295,16 @@ fn include_depth(sources: &[(String, Arc<Source>)]) -> Option<Diagnostic> {
     )
 }
 
+/// The templates of the chart that any of these include or extend.
+fn called_by<'a>(at: &HashSet<&'a str>, calls: &HashMap<&'a str, Vec<&'a str>>) -> HashSet<&'a str> {
+    let called = at.iter().filter_map(|name| calls.get(name)).flatten().copied();
+    called.filter(|name| calls.contains_key(name)).collect()
+}
+
 fn leads_too_deep(name: &str, calls: &HashMap<&str, Vec<&str>>) -> bool {
     let mut at = HashSet::from([name]);
     for _ in 0..=INCLUDE_DEPTH_MAX {
-        at = at
-            .iter()
-            .filter_map(|name| calls.get(name))
-            .flatten()
-            .copied()
-            .filter(|name| calls.contains_key(name))
-            .collect();
+        at = called_by(&at, calls);
     }
     !at.is_empty()
 }

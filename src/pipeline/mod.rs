@@ -130,8 +130,7 @@ pub fn run<R: Send>(
 
 fn first<R>(context: &Context, job: &Job, known: &Scopes, sink: impl Fn(&Job, Finished) -> R) -> First<R> {
     let refused = |errors| First::Done(sink(job, Finished::Refused(errors)), Scopes::default());
-    let path = context.rendered.join(&job.environment).join(&job.folder);
-    let folder = match Folder::read(&path, &job.shown_folder()) {
+    let folder = match Folder::read(&job.path(&context.rendered), &job.shown_folder()) {
         Ok(Some(folder)) if context.use_cache && is_current(context, job, &folder) => {
             let learnt = folder.scopes();
             return First::Cached(Box::new(folder), learnt);

@@ -118,6 +118,11 @@ impl Plan {
         Ok(Plan { repository, environments, warnings, lock_read, lock })
     }
 
+    /// How many folders are to be made.
+    pub fn job_count(&self) -> usize {
+        self.environments.iter().map(|environment| environment.jobs.len()).sum()
+    }
+
     /// Whether kcfg.lock says something else than the releases need.
     pub fn is_lock_stale(&self) -> bool {
         self.lock_read != self.lock
@@ -218,8 +223,9 @@ fn environment_plan(
     docs: EnvironmentDocs,
     selectors: &[Selector],
 ) -> EnvironmentPlan {
+    let environment_name = docs.name.clone();
     let selected =
-        |folder: &str| selectors.is_empty() || selectors.iter().any(|s| s.matches_release(&docs.name, folder));
+        |folder: &str| selectors.is_empty() || selectors.iter().any(|s| s.matches_release(&environment_name, folder));
     let is_whole = docs.is_complete()
         && (selectors.is_empty()
             || selectors.iter().any(|s| s.is_whole_environments() && s.matches_environment(&docs.name)));
@@ -296,9 +302,7 @@ fn environment_plan(
         }
     }
     plan.jobs.sort_by(|a, b| a.folder.cmp(&b.folder));
-    let is_selected =
-        |name: &str| selectors.is_empty() || selectors.iter().any(|s| s.matches_release(&plan.name, name));
-    plan.releases = docs.releases.into_iter().filter(|release| is_selected(release.name.as_str())).collect();
+    plan.releases = docs.releases.into_iter().filter(|release| selected(release.name.as_str())).collect();
     plan.environment = docs.environment;
     plan.capabilities = capabilities;
     plan.findings.extend(docs.errors);

@@ -5,8 +5,8 @@
 use sha2::{Digest, Sha256};
 
 use super::document::Document;
-use super::helm_operator::{keys_of, metadata, not_honoured};
-use super::kcfg::{ROOT_KEYS, checked_release_name, default_release_name, first_key, namespace, values_layer};
+use super::helm_operator::{keys_of, not_honoured, spec_of};
+use super::kcfg::{checked_release_name, default_release_name, first_key, namespace, values_layer};
 use super::names::RELEASE_NAME_BYTES_MAX;
 use super::parse::Head;
 use super::values_from::{Beside, Wanted, chart_file};
@@ -15,7 +15,7 @@ use crate::error::{Diagnostic, Place, Span};
 use crate::yaml::fields::{Fields, Text, present};
 use crate::yaml::{Map, Node};
 
-const SPEC_KEYS: [&str; 25] = [
+const SPEC_KEYS: [&str; 11] = [
     "chart",
     "chartRef",
     "releaseName",
@@ -27,20 +27,6 @@ const SPEC_KEYS: [&str; 25] = [
     "interval",
     "postRenderers",
     "commonMetadata",
-    "suspend",
-    "storageNamespace",
-    "dependsOn",
-    "timeout",
-    "maxHistory",
-    "serviceAccountName",
-    "persistentClient",
-    "driftDetection",
-    "test",
-    "rollback",
-    "uninstall",
-    "kubeConfig",
-    "healthCheckExprs",
-    "waitStrategy",
 ];
 const NOT_HONOURED: [&str; 14] = [
     "suspend",
@@ -80,15 +66,7 @@ pub(super) fn parse(
     beside: &Beside<'_>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Option<Release> {
-    fields.known(root, "", &[&ROOT_KEYS[..], &["status"]].concat());
-    metadata(fields, root, warnings);
-    let Some(spec) = present(root, "spec") else {
-        fields.error(head.place.span, "this HelmRelease has no `spec`");
-        return None;
-    };
-    let spec_span = spec.span;
-    let spec = fields.as_map(spec, "spec")?;
-    fields.known(spec, "spec", &SPEC_KEYS);
+    let (spec, spec_span) = spec_of(fields, root, &head, &[&SPEC_KEYS[..], &NOT_HONOURED].concat(), warnings)?;
     warnings.extend(not_honoured(fields, "spec", &keys_of(spec, &NOT_HONOURED)));
     refuse_what_changes_objects(fields, spec);
 

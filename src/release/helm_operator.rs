@@ -34,7 +34,7 @@ pub(super) const OBJECT_META_KEYS: [&str; 15] = [
 /// Annotations that tell Flux to leave a document alone.
 const IGNORE_ANNOTATIONS: [&str; 2] = ["flux.weave.works/ignore", "fluxcd.io/ignore"];
 
-const SPEC_KEYS: [&str; 16] = [
+const SPEC_KEYS: [&str; 9] = [
     "chart",
     "releaseName",
     "targetNamespace",
@@ -43,14 +43,7 @@ const SPEC_KEYS: [&str; 16] = [
     "valueFileSecrets",
     "skipCRDs",
     "helmVersion",
-    "maxHistory",
-    "timeout",
     "resetValues",
-    "wait",
-    "forceUpgrade",
-    "rollback",
-    "test",
-    "disableOpenAPIValidation",
 ];
 const NOT_HONOURED: [&str; 7] =
     ["maxHistory", "timeout", "wait", "forceUpgrade", "rollback", "test", "disableOpenAPIValidation"];
@@ -65,15 +58,7 @@ pub(super) fn parse(
     beside: &Beside<'_>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Option<Release> {
-    fields.known(root, "", &[&ROOT_KEYS[..], &["status"]].concat());
-    metadata(fields, root, warnings);
-    let Some(spec) = present(root, "spec") else {
-        fields.error(head.place.span, "this HelmRelease has no `spec`");
-        return None;
-    };
-    let spec_span = spec.span;
-    let spec = fields.as_map(spec, "spec")?;
-    fields.known(spec, "spec", &SPEC_KEYS);
+    let (spec, spec_span) = spec_of(fields, root, &head, &[&SPEC_KEYS[..], &NOT_HONOURED].concat(), warnings)?;
     let mut moot: Vec<(&str, Span)> = keys_of(spec, &NOT_HONOURED);
     if fields.boolean(spec, "spec", "resetValues") == Some(false) {
         moot.extend(keys_of(spec, &["resetValues"]));
@@ -128,8 +113,27 @@ pub(super) fn parse(
     })
 }
 
+/// The spec of a HelmRelease of any version and its place; the document's other parts are checked on the way.
+pub(super) fn spec_of<'m>(
+    fields: &mut Fields,
+    root: &'m Map,
+    head: &Head,
+    keys: &[&str],
+    warnings: &mut Vec<Diagnostic>,
+) -> Option<(&'m Map, Span)> {
+    fields.known(root, "", &[&ROOT_KEYS[..], &["status"]].concat());
+    metadata(fields, root, warnings);
+    let Some(spec) = present(root, "spec") else {
+        fields.error(head.place.span, "this HelmRelease has no `spec`");
+        return None;
+    };
+    let map = fields.as_map(spec, "spec")?;
+    fields.known(map, "spec", keys);
+    Some((map, spec.span))
+}
+
 /// Checks metadata: unknown keys, and the annotation that made Flux leave the document alone.
-pub(super) fn metadata(fields: &mut Fields, root: &Map, warnings: &mut Vec<Diagnostic>) {
+fn metadata(fields: &mut Fields, root: &Map, warnings: &mut Vec<Diagnostic>) {
     let Some(metadata) = fields.map(root, "", "metadata") else { return };
     fields.known(metadata, "metadata", &OBJECT_META_KEYS);
     let Some(annotations) = fields.map(metadata, "metadata", "annotations") else { return };
