@@ -54,3 +54,13 @@ bench-repo PATH:
 compare-repo PATH:
     cargo build --quiet --locked --release
     cd tests/oracle && go run ./compare -repo "{{absolute_path(PATH)}}" -kcfg "{{justfile_directory()}}/target/release/kcfg" -helm "$(./helm.sh)"
+
+# Fuzzes one target of fuzz/ for so many seconds, from the fixtures' inputs on (needs cargo-fuzz); what breaks it is left in fuzz/artifacts.
+fuzz TARGET SECONDS="60":
+    SEEDS=fuzz/corpus cargo test --quiet --locked --test test fuzz::{{TARGET}}
+    cp Cargo.lock fuzz/Cargo.lock
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{TARGET}} -- -max_total_time={{SECONDS}} -dict=fuzz/corpus/{{TARGET}}.dict -max_len=2000 -timeout=25 -rss_limit_mb=2500 -print_final_stats=1
+
+# Each target of fuzz/ for a quarter of an hour, or as many seconds as given.
+soak-fuzz SECONDS="900":
+    for target in $(cargo fuzz list); do just fuzz "$target" {{SECONDS}} || exit 1; done

@@ -4,6 +4,7 @@
 
 mod cli;
 mod compat;
+mod fuzz;
 mod layout;
 mod lint;
 mod new;

@@ -18,6 +18,8 @@ pub const INDEX_MAX: usize = 65536;
 pub const NAME_LEVEL_MAX: usize = 30;
 /// How many indexes may follow each other; Helm has no limit here.
 pub const INDEX_LEVEL_MAX: usize = 30;
+/// How many nulls the indexes of one expression may fill lists up with, together; Helm has no limit here.
+pub const FILLED_MAX: usize = 1 << 20;
 
 /// Reads a file that `--set-file` names.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String, Diagnostic>;
@@ -78,7 +80,7 @@ fn parse(base: &mut Node, source: &Arc<Source>, kind: SetKind<'_>) -> Result<(),
     let Some(data) = base.as_map_mut() else {
         return Err(Diagnostic::error("values must be a mapping before something can be set in them"));
     };
-    let mut parser = Parser { source, kind, at: 0 };
+    let mut parser = Parser { source, kind, at: 0, filled: 0 };
     while parser.key(data, 0)? == Flow::More {}
     Ok(())
 }
@@ -95,6 +97,8 @@ struct Parser<'a> {
     kind: SetKind<'a>,
     /// The next byte.
     at: usize,
+    /// How many elements were made to reach an index.
+    filled: usize,
 }
 
 /// A stretch of the expression, escapes undone.
@@ -184,6 +188,11 @@ impl Parser<'_> {
         };
         if index > INDEX_MAX && run.stop.is_some() {
             return Err(self.error(format!("an index may be {INDEX_MAX} at most"), index_span));
+        }
+        self.filled += index.saturating_sub(list.len());
+        if self.filled > FILLED_MAX && run.stop.is_some() {
+            let message = format!("the indexes of one expression may skip {FILLED_MAX} elements at most, together");
+            return Err(self.error(message, index_span));
         }
         match run.stop {
             // `a[0]` alone makes a list, if there is none, and ends.
@@ -503,6 +512,8 @@ mod tests {
         check("x={a,b", SetKind::Typed, 3, "no `}`");
         check("x={\"a\": tru}", SetKind::Json, 12, "not JSON");
         check(&format!("x{}=1", "[0]".repeat(5000)), SetKind::Typed, 93, "nested more than");
+        let lists: String = (0..100).map(|i| format!("x{}[65536]=1,", 100 + i)).collect();
+        check(&lists, SetKind::Typed, 16 * 14 + 6, "may skip 1048576 elements");
     }
 
     #[test]

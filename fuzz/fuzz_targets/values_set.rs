@@ -1,0 +1,9 @@
+//! [`checks::values_set`] on whatever libFuzzer thinks of.
+
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::values_set(bytes));
