@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod cli;
+pub mod diff;
 pub mod engine;
 pub mod error;
 pub mod gotmpl;

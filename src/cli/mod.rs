@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine and no differences, 1 differences or findings, 2 an error. A broken pipe is 0.
 
 mod check;
+mod diff;
 mod digests;
 mod files;
 mod init;
@@ -46,6 +47,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Render(render::Args),
+    Diff(Box<diff::Args>),
     Check(check::Args),
     Lint(lint::Args),
     Template(Box<template::Args>),
@@ -68,6 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let dir = cli.dir.unwrap_or_else(|| PathBuf::from("."));
     let result = match cli.verb {
         Verb::Render(arguments) => render::run(&dir, &arguments, &output),
+        Verb::Diff(arguments) => diff::run(&dir, &arguments, &output),
         Verb::Check(arguments) => check::run(&dir, &arguments, &output),
         Verb::Lint(arguments) => lint::run(&dir, &arguments, &output),
         Verb::Template(arguments) => template::run(&dir, &arguments, &output),

@@ -8,6 +8,7 @@
 
 mod charts;
 mod determinism;
+mod fresh;
 mod job;
 mod plan;
 mod resolve;
@@ -26,6 +27,7 @@ use crate::values::{self, PreparedChart};
 use crate::yaml::{self, Node, ReadOptions};
 
 pub use charts::Charts;
+pub use fresh::{Fresh, fresh};
 pub use job::{Content, Job, ReleaseContent};
 pub use plan::{EnvironmentPlan, Orphan, Plan, PlanOptions};
 pub use resolve::{ChartPlace, ChartSource};

@@ -180,6 +180,22 @@ impl Folder {
     }
 }
 
+/// Files (name and hash, sorted by name) against a sum, where nothing tells who wrote them.
+pub(super) fn verify<'a>(sum: &Sum, files: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Problem> {
+    let files: Vec<(&str, &str)> = files.collect();
+    let mut problems = Vec::new();
+    for file in &sum.files {
+        match files.binary_search_by(|(name, _)| (*name).cmp(&file.name)) {
+            Err(_) => problems.push(Problem::Missing(file.name.clone())),
+            Ok(index) if files[index].1 != file.hash => problems.push(Problem::Altered(file.name.clone())),
+            Ok(_) => {}
+        }
+    }
+    let extra = files.iter().filter(|(name, _)| sum.file(name).is_none());
+    problems.extend(extra.map(|(name, _)| Problem::Extra((*name).to_owned(), false)));
+    problems
+}
+
 /// The names in a folder of the tree and whether they are folders, sorted, without a write's temporary ones; nothing
 /// if there is no such folder. A link is no folder.
 ///
@@ -208,7 +224,7 @@ pub fn ours(bytes: &[u8]) -> bool {
     bytes.starts_with(FIRST_LINE.as_bytes())
 }
 
-fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Diagnostic> {
+pub(super) fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Diagnostic> {
     let fail = |error: std::io::Error| Diagnostic::error(format!("cannot read this file: {error}")).at_file(shown);
     let file = fs::File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();

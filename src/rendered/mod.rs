@@ -1,14 +1,18 @@
 //! The rendered tree: rendered/<env>/<release>/, one canonical file per object and one `kcfg.sum`. Objects come in as
 //! data ([`Tree`]), are compared with what is there ([`Folder`]) and written whole or not at all ([`write()`]).
 
+mod changed;
 mod folder;
 mod names;
+mod snapshot;
 mod sum;
 mod tree;
 mod write;
 
+pub use changed::{ReleasePair, ReleaseState, StoredObject, changed};
 pub use folder::{Folder, Problem, list, ours};
 pub use names::file_names;
+pub use snapshot::{ReleaseFiles, ReleaseFolder, Snapshot, StateFile};
 pub use sum::{Sum, SumFile, environment_digest, hex_sha256};
 pub use tree::{Header, Tree, TreeFile};
 pub use write::{Outcome, lock, remove, remove_leftovers, write};

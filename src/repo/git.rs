@@ -53,7 +53,7 @@ pub struct Remote {
 
 /// An opened Git repository.
 pub struct Git {
-    repository: gix::ThreadSafeRepository,
+    pub(super) repository: gix::ThreadSafeRepository,
 }
 
 impl std::fmt::Debug for Git {
@@ -182,7 +182,7 @@ impl Git {
         Ok(TreeFolder { files: walk.files, id })
     }
 
-    fn commit(&self, local: &gix::Repository, id: ObjectId, name: &str) -> Result<CommitId, Diagnostic> {
+    pub(super) fn commit(&self, local: &gix::Repository, id: ObjectId, name: &str) -> Result<CommitId, Diagnostic> {
         let object = self.object(local, id, name)?;
         let commit = object
             .peel_tags_to_end()
@@ -192,7 +192,12 @@ impl Git {
         commit.id.to_string().parse().map_err(|why| Diagnostic::error(format!("{} {why}", commit.id)))
     }
 
-    fn object<'r>(&self, local: &'r gix::Repository, id: ObjectId, at: &str) -> Result<gix::Object<'r>, Diagnostic> {
+    pub(super) fn object<'r>(
+        &self,
+        local: &'r gix::Repository,
+        id: ObjectId,
+        at: &str,
+    ) -> Result<gix::Object<'r>, Diagnostic> {
         match local.try_find_object(id) {
             Ok(Some(object)) => Ok(object),
             Ok(None) => Err(self.missing(local, at, &format!("object {id} is not in this clone"))),
@@ -202,7 +207,7 @@ impl Git {
     }
 
     /// An object that is not there: what it was needed for, and how to get it.
-    fn missing(&self, local: &gix::Repository, at: &str, why: &dyn std::fmt::Display) -> Diagnostic {
+    pub(super) fn missing(&self, local: &gix::Repository, at: &str, why: &dyn std::fmt::Display) -> Diagnostic {
         let help = if local.is_shallow().unwrap_or(false) {
             "this clone is shallow: `git fetch --unshallow` brings the rest"
         } else if self.is_partial(local) {
@@ -223,7 +228,7 @@ impl Git {
     }
 }
 
-fn object_id(commit: &CommitId) -> Option<ObjectId> {
+pub(super) fn object_id(commit: &CommitId) -> Option<ObjectId> {
     ObjectId::from_hex(commit.as_str().as_bytes()).ok()
 }
 

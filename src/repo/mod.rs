@@ -9,6 +9,7 @@ mod git;
 mod glob;
 mod lock;
 mod refs;
+mod revision;
 mod selector;
 mod settings;
 mod url;
@@ -23,6 +24,7 @@ pub use git::{Git, Remote, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX, TreeF
 pub use glob::{Glob, PathGlob};
 pub use lock::{CommitId, LOCK_FILE, LOCK_VERSION, Lock};
 pub use refs::{ChartOrigin, ChartRequest, Identity, Moved, Refs};
+pub use revision::{EntryType, TreeEntry};
 pub use selector::Selector;
 pub use settings::{SETTINGS_FILE, Settings, Skip};
 pub use url::RepositoryUrl;
@@ -90,7 +92,7 @@ impl Repository {
     }
 
     /// The folder of the root below Git's, with `/` at its end; empty where they are the same.
-    fn prefix(&self) -> String {
+    pub fn prefix(&self) -> String {
         let below = self.git_root.as_deref().and_then(|git_root| self.root.strip_prefix(git_root).ok());
         let parts = below.into_iter().flat_map(Path::components);
         parts.map(|part| format!("{}/", part.as_os_str().to_string_lossy())).collect()

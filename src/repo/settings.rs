@@ -13,7 +13,7 @@ use crate::yaml::{self, DuplicateKeys, Map, ReadOptions};
 /// The name of the file.
 pub const SETTINGS_FILE: &str = "kcfg.yaml";
 
-const KEYS: [&str; 7] = ["kcfg", "branch", "kubeVersion", "apiVersions", "repository", "skip", "ignore"];
+const KEYS: [&str; 8] = ["kcfg", "branch", "kubeVersion", "apiVersions", "repository", "skip", "ignore", "diff"];
 
 /// What kcfg.yaml says.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,8 @@ pub struct Settings {
     pub skip: Vec<Skip>,
     /// Files below releases/ that are not read.
     pub ignore: Vec<PathGlob>,
+    /// Places of objects whose changes `kcfg diff` leaves out (`diff.ignore`).
+    pub diff_ignore: Vec<Text>,
 }
 
 /// Releases that are not rendered, and why.
@@ -115,6 +117,10 @@ impl Settings {
                     fields.error(pattern.span, format!("the pattern `{pattern}` {why}"));
                 }
             }
+        }
+        if let Some(diff) = fields.map(map, "", "diff") {
+            fields.known(diff, "diff", &["ignore"]);
+            self.diff_ignore = fields.texts(diff, "diff", "ignore");
         }
         let Some(skip) = fields.map(map, "", "skip") else { return };
         for (key, entry) in skip {

@@ -1,0 +1,4 @@
+//! Reports as people and programs read them. In: a [`Report`](super::Report). Out: text.
+
+pub mod text;
+mod value;
