@@ -5,6 +5,7 @@
 mod cli;
 mod compat;
 mod fuzz;
+mod generated;
 mod layout;
 mod lint;
 mod new;

@@ -87,7 +87,8 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     }
     let errors = findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error);
     if args.format == Format::Json {
-        lint::print_json(output, &findings, &problems);
+        let environments = plan.environments.iter().map(|environment| environment.name.as_str());
+        lint::print_json(output, &findings, &problems, &digests::not_portable(&context.rendered, environments));
         return Ok(if !problems.is_empty() || errors { Status::Findings } else { Status::Fine });
     }
     lint::print(output, args.format, findings);

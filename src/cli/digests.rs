@@ -1,4 +1,4 @@
-//! The digests of environments, as `render` and `check` end with them.
+//! The digests of environments, as `render` and `check` end with them, and which of their releases only kcfg can apply.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,27 @@ pub fn print<'a>(output: &Output, rendered: &Path, environments: impl IntoIterat
         let digests: Vec<(String, String)> = sums.iter().map(|(name, sum)| (name.clone(), sum.digest())).collect();
         let digest = environment_digest(digests.iter().map(|(name, digest)| (name.as_str(), digest.as_str())));
         output.line(&format!("{environment} {} ({} releases)", &digest[..DIGITS], sums.len()));
+        not_portable_of(environment, &sums).iter().for_each(|line| output.line(line));
     }
+}
+
+/// A line per release whose Secrets hold values that kcfg makes up in the cluster: another applier leaves them empty.
+pub fn not_portable<'a>(rendered: &Path, environments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let environments = environments.into_iter();
+    environments.flat_map(|environment| not_portable_of(environment, &sums(&rendered.join(environment)))).collect()
+}
+
+fn not_portable_of(environment: &str, sums: &[(String, Sum)]) -> Vec<String> {
+    let of_release = |(release, sum): &(String, Sum)| {
+        let secrets = sum.generated.iter().map(|secret| match secret.split_once(' ') {
+            Some((id, keys)) => format!("{} of {id}", keys.replace(' ', ", ")),
+            None => secret.clone(),
+        });
+        let secrets: Vec<String> = secrets.collect();
+        let line = || format!("{environment}/{release} needs kcfg to apply it, which makes up {}", secrets.join("; "));
+        (!secrets.is_empty()).then(line)
+    };
+    sums.iter().filter_map(of_release).collect()
 }
 
 /// The sums of an environment's releases that can be read.
@@ -30,5 +50,7 @@ fn sums(environment: &Path) -> Vec<(String, Sum)> {
         let text = fs::read_to_string(entry.path().join(SUM_FILE)).ok()?;
         Some((entry.file_name().into_string().ok()?, Sum::parse(&text).ok()?))
     };
-    entries.flatten().filter_map(sum).collect()
+    let mut sums: Vec<(String, Sum)> = entries.flatten().filter_map(sum).collect();
+    sums.sort_by(|a, b| a.0.cmp(&b.0));
+    sums
 }

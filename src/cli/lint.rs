@@ -103,17 +103,20 @@ fn rule(diagnostic: &Diagnostic) -> &'static str {
 pub fn print(output: &Output, format: Format, findings: Vec<Finding>) {
     match format {
         Format::Text => output.report_with_rules(findings),
-        Format::Json => print_json(output, &findings, &[]),
+        Format::Json => print_json(output, &findings, &[], &[]),
         Format::Github => findings.iter().for_each(|finding| output.line(&as_command(finding))),
     }
 }
 
-/// Writes findings, and what differs in rendered/, as one JSON document.
-pub fn print_json(output: &Output, findings: &[Finding], differences: &[String]) {
+/// Writes findings, what differs in rendered/, and which releases only kcfg can apply, as one JSON document.
+pub fn print_json(output: &Output, findings: &[Finding], differences: &[String], not_portable: &[String]) {
     let findings: Vec<Value> = findings.iter().map(as_json).collect();
     let mut all = json!({"findings": findings});
     if !differences.is_empty() {
         all["differences"] = json!(differences);
+    }
+    if !not_portable.is_empty() {
+        all["notPortable"] = json!(not_portable);
     }
     let text = serde_json::to_string_pretty(&all);
     output.line(&text.expect("texts and numbers can be written as JSON"));

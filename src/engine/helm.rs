@@ -9,6 +9,7 @@ mod files;
 mod funcs;
 mod glob;
 mod objects;
+mod random;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -206,6 +207,7 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
     let mut generator: Box<dyn Generator> = match input.randomness {
         Randomness::Real => Box::new(RealGenerator::new()),
         Randomness::Fixed(variant) => Box::new(FixedGenerator::new(variant)),
+        Randomness::Pinned(variant, sites) => Box::new(FixedGenerator::pinned(variant, sites.to_vec())),
     };
     let context = Context {
         sources: units.iter().map(|unit| &unit.template.source).collect(),
@@ -219,7 +221,11 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
     for unit in units.iter().filter(|unit| !unit.template.is_partial) {
         let scope = &scopes[unit.chart];
         scope.set("Template", template_object(unit));
-        match executor.execute(&unit.path, Value::Map(scope.clone())) {
+        let result = executor.execute(&unit.path, Value::Map(scope.clone()));
+        let (texts, checksums) = executor.take_records();
+        output.random_texts.extend(texts.into_iter().map(|text| random::record(&context, unit, text)));
+        output.checksums.extend(checksums);
+        match result {
             Ok(text) => {
                 if unit.path.ends_with(NOTES_SUFFIX) {
                     continue;

@@ -8,8 +8,9 @@ pub mod tera;
 use std::sync::Arc;
 
 use crate::chart::{Chart, EngineKind};
-use crate::error::{Diagnostic, Source};
+use crate::error::{Diagnostic, Place, Source};
 
+pub use crate::gotmpl::{Alphabet, CallSite};
 pub use helm::{HelmEngine, name_from_template};
 pub use stack::start_pool;
 pub use tera::TeraEngine;
@@ -38,16 +39,18 @@ pub struct RenderInput<'a> {
     /// What the cluster is taken to offer.
     pub capabilities: &'a Capabilities,
     /// Where random values, keys and the clock come from.
-    pub randomness: Randomness,
+    pub randomness: Randomness<'a>,
 }
 
 /// Where random values, keys and the clock come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Randomness {
+pub enum Randomness<'a> {
     /// The machine's, as helm does: `kcfg template`.
     Real,
     /// One of two fixed generators (0 or 1) that differ in every character, number, permutation and time field.
     Fixed(usize),
+    /// The same, except that the random texts of these calls are fixed texts, equal with both generators.
+    Pinned(usize, &'a [CallSite]),
 }
 
 /// What the cluster is taken to offer: `.Capabilities`.
@@ -79,6 +82,27 @@ pub struct RenderOutput {
     pub warnings: Vec<Diagnostic>,
     /// Whether any template asked for randomness or the time.
     pub used_randomness: bool,
+    /// The random texts that were made, where a fixed generator made them.
+    pub random_texts: Vec<RandomText>,
+    /// What checksum functions gave after something random was asked for, with a fixed generator.
+    pub checksums: Vec<String>,
+}
+
+/// A random text, and the call that made it.
+#[derive(Debug, Clone)]
+pub struct RandomText {
+    /// What it is drawn from.
+    pub alphabet: Alphabet,
+    /// How many characters (bytes for [`Alphabet::Bytes`]) it is made of.
+    pub length: usize,
+    /// The text.
+    pub text: String,
+    /// The call.
+    pub site: CallSite,
+    /// The call, for diagnostics.
+    pub place: Place,
+    /// The values of the release that would have been taken instead, as paths, where known.
+    pub values: Vec<String>,
 }
 
 /// The text that one template gave.

@@ -224,6 +224,7 @@ impl Executor<'_> {
             Callee::Row(row) => {
                 self.check_count(callee, command, args, &piped, row.params.len(), row.variadic)?;
                 let values = self.typed_args(dot, row.params, row.variadic, args, piped)?;
+                self.call = command.span;
                 let result = (row.call)(self, &values);
                 if let Some(message) = self.warning.take() {
                     self.place_warning(message, command.span);

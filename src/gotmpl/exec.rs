@@ -9,6 +9,7 @@ use super::error::{Culprit, Error, Frame, FrameKind, Site};
 use super::fmt;
 use super::func::{Generator, Host};
 use super::parse::{Functions, parse};
+use super::random_text::{Alphabet, RandomText};
 use super::set::{Scope, TemplateSet};
 use super::value::{IntKind, Value};
 
@@ -57,6 +58,10 @@ pub struct Executor<'a> {
     included: HashMap<Arc<str>, u32>,
     /// The texts that `tpl` was given, parsed.
     texts: HashMap<Arc<str>, Arc<Parsed>>,
+    /// The function call that runs.
+    pub(super) call: Span,
+    /// The calls of templates that led to the template that runs, the outermost first.
+    calls: Vec<Site>,
     /// What the function that runs warned of.
     pub(super) warning: Option<&'static str>,
     warnings: Vec<(&'static str, Site)>,
@@ -89,6 +94,8 @@ impl<'a> Executor<'a> {
             containers: 0,
             included: HashMap::new(),
             texts: HashMap::new(),
+            call: Span::new(0, 0),
+            calls: Vec::new(),
             warning: None,
             warnings: Vec::new(),
         }
@@ -111,8 +118,14 @@ impl<'a> Executor<'a> {
             self.base = 0;
             self.depth = 0;
             self.included.clear();
+            self.calls.clear();
         }
         result
+    }
+
+    /// The random texts and the checksums that were made since the last time, if the generator keeps records.
+    pub fn take_records(&mut self) -> (Vec<RandomText>, Vec<String>) {
+        self.generator.take_records()
     }
 
     /// What functions warned of, each warning once, with the first place that gave it.
@@ -322,7 +335,9 @@ impl<'a> Executor<'a> {
             None => None,
         };
         self.descend(call.span)?;
+        self.push_call(call.span);
         let result = self.enter(&body, &dot);
+        self.calls.pop();
         self.depth -= 1;
         result.map_err(|error| self.frame(error, FrameKind::Template(call.name.clone()), call.span))?;
         self.check_output(call.span)
@@ -366,8 +381,10 @@ impl<'a> Executor<'a> {
         }
         *count += 1;
         self.descend(command.span)?;
+        self.push_call(command.span);
         let text =
             self.run(&body, dot).map_err(|error| self.frame(error, FrameKind::Include(name.clone()), command.span))?;
+        self.calls.pop();
         self.depth -= 1;
         if let Some(count) = self.included.get_mut(name) {
             *count -= 1;
@@ -400,11 +417,17 @@ impl<'a> Executor<'a> {
         self.descend(command.span)?;
         let scope = self.scope.with(&parsed);
         let outer = std::mem::replace(&mut self.scope, scope);
+        self.push_call(command.span);
         let result = self.run(&parsed.main, dot);
+        self.calls.pop();
         self.scope = outer;
         let text = result.map_err(|error| self.frame(error, FrameKind::Tpl, command.span))?;
         self.depth -= 1;
         Ok(Value::str(if text.contains(NO_VALUE) { text.replace(NO_VALUE, "") } else { text }))
+    }
+
+    fn push_call(&mut self, span: Span) {
+        self.calls.push(Site { text: self.body.text.clone(), span });
     }
 
     pub(super) fn variable(&self, name: Variable) -> Option<&Operand> {
@@ -443,6 +466,13 @@ impl<'a> Executor<'a> {
 impl Host for Executor<'_> {
     fn generator(&mut self) -> &mut dyn Generator {
         self.generator
+    }
+
+    fn random_text(&mut self, alphabet: Alphabet, length: usize) -> String {
+        let site = Site { text: self.body.text.clone(), span: self.call };
+        let calls = &self.calls;
+        self.generator
+            .text(alphabet, length, &mut || std::iter::once(&site).chain(calls.iter().rev()).cloned().collect())
     }
 
     fn warn(&mut self, message: &'static str) {

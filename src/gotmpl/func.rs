@@ -3,6 +3,8 @@
 
 use jiff::tz::TimeZone;
 
+use super::error::Site;
+use super::random_text::{Alphabet, Draw, RandomText};
 use super::value::Value;
 
 /// The Go type of a parameter, which decides what a call accepts and what its error says.
@@ -56,6 +58,8 @@ impl std::fmt::Debug for Function {
 pub trait Host {
     /// Random bytes and the clock; each use is recorded, so that a render knows whether its output may vary.
     fn generator(&mut self) -> &mut dyn Generator;
+    /// A random text, on record as made by the call that runs.
+    fn random_text(&mut self, alphabet: Alphabet, length: usize) -> String;
     /// Says something that refuses nothing about the call that runs.
     fn warn(&mut self, message: &'static str) {
         let _ = message;
@@ -75,19 +79,26 @@ pub trait Generator {
     /// them away).
     fn fixed_keys(&self) -> Option<usize>;
 
+    /// A random text. `sites` are the call that asks for it and the calls that led there, nearest first; a generator
+    /// that keeps records takes them.
+    fn text(&mut self, alphabet: Alphabet, length: usize, sites: &mut dyn FnMut() -> Vec<Site>) -> String {
+        let _ = sites;
+        alphabet.random_text(length, |bytes| self.fill(bytes))
+    }
+
+    /// Notes what a checksum function gave, where records are kept and something random was asked for before.
+    fn note_checksum(&mut self, text: &str) {
+        let _ = text;
+    }
+
+    /// The records since the last time: random texts in the order they were made, and checksums.
+    fn take_records(&mut self) -> (Vec<RandomText>, Vec<String>) {
+        Default::default()
+    }
+
     /// A number below `count`, all equally likely; 0 if `count` is 0.
     fn pick(&mut self, count: usize) -> usize {
-        let count = count.max(1) as u64;
-        // Numbers above the last multiple of `count` would favour the small ones.
-        let limit = u64::MAX - u64::MAX % count;
-        loop {
-            let mut bytes = [0; 8];
-            self.fill(&mut bytes);
-            let number = u64::from_le_bytes(bytes);
-            if number < limit {
-                return (number % count) as usize;
-            }
-        }
+        pick(count, &mut |bytes| self.fill(bytes))
     }
 
     /// The numbers below `count` in any order.
@@ -102,5 +113,40 @@ pub trait Generator {
     /// Go's `time.Local`: fixed generators have UTC, so that no output depends on the machine's zone.
     fn zone(&self) -> TimeZone {
         TimeZone::UTC
+    }
+}
+
+impl Alphabet {
+    /// A text whose characters (bytes, for [`Alphabet::Bytes`]) are all equally likely, from a source of random bytes.
+    pub fn random_text(self, length: usize, mut fill: impl FnMut(&mut [u8])) -> String {
+        self.draw(length, &mut Chance(&mut fill))
+    }
+}
+
+/// A number below `count` from random bytes.
+fn pick(count: usize, fill: &mut dyn FnMut(&mut [u8])) -> usize {
+    let count = count.max(1) as u64;
+    // Numbers above the last multiple of `count` would favour the small ones.
+    let limit = u64::MAX - u64::MAX % count;
+    loop {
+        let mut bytes = [0; 8];
+        fill(&mut bytes);
+        let number = u64::from_le_bytes(bytes);
+        if number < limit {
+            return (number % count) as usize;
+        }
+    }
+}
+
+/// Characters drawn with random bytes, all equally likely.
+struct Chance<'a>(&'a mut dyn FnMut(&mut [u8]));
+
+impl Draw for Chance<'_> {
+    fn bytes(&mut self, bytes: &mut [u8]) {
+        (self.0)(bytes);
+    }
+
+    fn character(&mut self, characters: &[u8], _: usize) -> u8 {
+        characters[pick(characters.len(), self.0)]
     }
 }

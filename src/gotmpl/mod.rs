@@ -6,6 +6,7 @@
 
 mod ast;
 mod builtins;
+mod deciding;
 mod error;
 mod eval;
 mod exec;
@@ -16,6 +17,7 @@ mod lex;
 mod literal;
 mod parse;
 mod random;
+mod random_text;
 pub mod regex;
 mod set;
 pub mod sprig;
@@ -35,6 +37,7 @@ pub use exec::{
 };
 pub use func::{Function, Generator, Host, Param};
 pub use parse::{Functions, NESTING_MAX, parse};
-pub use random::{FixedGenerator, RealGenerator};
+pub use random::{FixedGenerator, RANDOM_TEXT_BYTES_MAX, RANDOM_TEXTS_MAX, RealGenerator};
+pub use random_text::{Alphabet, CallSite, RandomText};
 pub use set::TemplateSet;
 pub use value::{ElementType, IntKind, List, Map, MapType, Object, Value};

@@ -6,11 +6,14 @@
 //! comparison never misses by chance, the two can give no equal answer, whatever was asked before: one answers
 //! with even numbers only and the other with odd ones.
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
 
+use super::error::Site;
 use super::func::Generator;
+use super::random_text::{Alphabet, CallSite, Draw, RandomText, class};
 
 /// Random bytes of the system, the system's clock and time zone.
 #[derive(Debug, Default)]
@@ -58,7 +61,23 @@ pub struct FixedGenerator {
     variant: usize,
     state: u64,
     used: bool,
+    /// Calls whose texts are the same in both variants.
+    pinned: Vec<CallSite>,
+    texts: Vec<RandomText>,
+    /// The texts given so far, so that no two calls give the same one.
+    given: HashSet<String>,
+    checksums: Vec<String>,
 }
+
+/// How many random texts, and how many checksums, a render keeps records of; what depends on any further one counts as
+/// random all the same.
+pub const RANDOM_TEXTS_MAX: usize = 10_000;
+/// How long a random text may be that a record is kept of: no Secret holds more.
+pub const RANDOM_TEXT_BYTES_MAX: usize = 1 << 20;
+/// How often a text is drawn anew that was given before. A short one may run out of new ones.
+const TRIES_MAX: usize = 100;
+/// So many characters of a text are of alternating kinds; the rest are any.
+const KINDS_LENGTH: usize = 64;
 
 /// Two times without an equal digit or letter at the same place, whether of year, month, day, weekday, day of the
 /// year, hour, minute, second, fraction or seconds since 1970: Wednesday 2005-03-02T07:08:09.012345678Z and Saturday
@@ -68,7 +87,20 @@ const TIMES_NS: [i128; 2] = [1_109_747_289_012_345_678, 848_767_292_987_654_321]
 impl FixedGenerator {
     /// Variant 0 or 1; any other number counts as 1.
     pub fn new(variant: usize) -> FixedGenerator {
-        FixedGenerator { variant: variant.min(1), state: 0, used: false }
+        FixedGenerator::pinned(variant, Vec::new())
+    }
+
+    /// The same, except that random texts made by these calls are fixed ones, equal in both variants.
+    pub fn pinned(variant: usize, pinned: Vec<CallSite>) -> FixedGenerator {
+        FixedGenerator {
+            variant: variant.min(1),
+            state: 0,
+            used: false,
+            pinned,
+            texts: Vec::new(),
+            given: HashSet::new(),
+            checksums: Vec::new(),
+        }
     }
 
     /// SplitMix64: the next of a sequence that both variants share.
@@ -106,6 +138,38 @@ impl Generator for FixedGenerator {
         Some(self.variant)
     }
 
+    fn text(&mut self, alphabet: Alphabet, length: usize, sites: &mut dyn FnMut() -> Vec<Site>) -> String {
+        self.used = true;
+        let sites = sites();
+        let is_pinned =
+            |pinned: &CallSite| sites.first().is_some_and(|s| s.span == pinned.span && s.text.text == pinned.text);
+        if self.pinned.iter().any(is_pinned) {
+            return alphabet.fixed_text(length);
+        }
+        let mut text = alphabet.draw(length, self);
+        if length == 0 || length > RANDOM_TEXT_BYTES_MAX || self.texts.len() == RANDOM_TEXTS_MAX {
+            return text;
+        }
+        let mut tries = 1;
+        while self.given.contains(&text) && tries < TRIES_MAX {
+            text = alphabet.draw(length, self);
+            tries += 1;
+        }
+        self.given.insert(text.clone());
+        self.texts.push(RandomText { alphabet, length, text: text.clone(), sites });
+        text
+    }
+
+    fn note_checksum(&mut self, text: &str) {
+        if self.used && self.checksums.len() < RANDOM_TEXTS_MAX {
+            self.checksums.push(text.to_owned());
+        }
+    }
+
+    fn take_records(&mut self) -> (Vec<RandomText>, Vec<String>) {
+        (std::mem::take(&mut self.texts), std::mem::take(&mut self.checksums))
+    }
+
     fn pick(&mut self, count: usize) -> usize {
         let choices = if self.variant == 0 { count.div_ceil(2) } else { count / 2 };
         let number = self.next();
@@ -120,6 +184,19 @@ impl Generator for FixedGenerator {
             order.rotate_left(1);
         }
         order
+    }
+}
+
+impl Draw for FixedGenerator {
+    fn bytes(&mut self, bytes: &mut [u8]) {
+        self.fill(bytes);
+    }
+
+    /// Of neighbouring characters one is for either variant.
+    fn character(&mut self, characters: &[u8], at: usize) -> u8 {
+        let of_kind = if at < KINDS_LENGTH { class(characters, at) } else { Vec::new() };
+        let choices = if of_kind.is_empty() { characters } else { &of_kind };
+        choices[self.pick(choices.len())]
     }
 }
 

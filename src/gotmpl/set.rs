@@ -34,6 +34,10 @@ impl TemplateSet {
         self.bodies.keys().map(|name| &**name)
     }
 
+    pub(super) fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
+        self.bodies.values()
+    }
+
     /// The template of a name.
     pub fn get(&self, name: &str) -> Option<&Arc<Body>> {
         self.bodies.get(name)

@@ -1,6 +1,7 @@
 //! Rendered text → objects: splitting, order, hooks ([`sort`]), then namespaces, ids, lists and Secrets
 //! ([`objects`]). Pure; writing them to files is the business of `rendered`.
 
+mod generated;
 mod id;
 mod locate;
 mod object;
@@ -14,6 +15,10 @@ use crate::engine::RenderedFile;
 use crate::error::{Diagnostic, Place, Source, Span};
 use crate::yaml::{self, Node, ReadOptions, Value};
 
+pub use generated::{
+    GENERATED_ANNOTATION, GENERATED_ENCODINGS_MAX, GENERATED_LENGTH_MAX, GeneratedForm, GeneratedLeaf, generated_text,
+    parse_generated,
+};
 pub use id::{ObjectId, group_of};
 pub use object::{DEFAULT_NAMESPACE, Object, ObjectRules, objects};
 pub use order::{INSTALL_ORDER, install_rank};

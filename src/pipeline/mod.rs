@@ -26,6 +26,8 @@ use crate::rendered::{Folder, Problem, Tree};
 use crate::values::{self, PreparedChart};
 use crate::yaml::{self, Node, ReadOptions};
 
+use determinism::{Records, Renders};
+
 pub use charts::Charts;
 pub use fresh::{Fresh, fresh};
 pub use job::{Content, Job, ReleaseContent};
@@ -72,7 +74,8 @@ pub struct Context {
 /// Documents that wait for the scopes of custom kinds.
 struct Pending {
     manifests: Vec<Manifest>,
-    second: Option<Vec<Manifest>>,
+    /// Further renders, where something random shows in the documents.
+    renders: Option<Box<Renders<Vec<Manifest>>>>,
     inputs: String,
     chart: String,
     folder: Option<Box<Folder>>,
@@ -182,7 +185,7 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
     let inputs = job.inputs(&context.charts)?;
     let mut pending = Pending {
         manifests: Vec::new(),
-        second: None,
+        renders: None,
         inputs,
         chart: String::new(),
         folder: None,
@@ -202,7 +205,7 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
     let layers = release.layers(chart.chart.engine, &chart.files).map_err(|error| vec![error])?;
     let (prepared, warnings) = values::prepare(&chart.chart, layers)?;
     pending.warnings.extend(warnings);
-    let render = |randomness| {
+    let render = |randomness: Randomness<'_>| {
         let input = RenderInput {
             release_name: &release.name,
             namespace: &job.namespace,
@@ -214,6 +217,7 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
         };
         let output = chart.engine.render(&input)?;
         let used = output.used_randomness;
+        let records = Records { texts: output.random_texts, checksums: output.checksums };
         let mut warnings = output.warnings;
         let mut sorted = manifest::sort(output.files)?;
         warnings.append(&mut sorted.warnings);
@@ -223,15 +227,29 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
         }
         manifests.append(&mut sorted.manifests);
         manifests.append(&mut sorted.hooks);
-        Ok::<_, Vec<Diagnostic>>((manifests, warnings, used))
+        Ok::<_, Vec<Diagnostic>>((manifests, warnings, used.then_some(records)))
     };
     let (manifests, warnings, used_randomness) = render(Randomness::Fixed(0))?;
     pending.manifests = manifests;
     pending.warnings.extend(warnings);
-    if used_randomness {
-        pending.second = Some(render(Randomness::Fixed(1))?.0);
+    let Some(records) = used_randomness else { return Ok(pending) };
+    let (second, _, other_records) = render(Randomness::Fixed(1))?;
+    if same(&pending.manifests, &second) {
+        return Ok(pending);
     }
+    let sites = determinism::candidates(&pending.manifests, &records);
+    let pinned = match sites.as_slice() {
+        [] => None,
+        sites => Some([render(Randomness::Pinned(0, sites))?.0, render(Randomness::Pinned(1, sites))?.0]),
+    };
+    let records = [records, other_records.unwrap_or_default()];
+    pending.renders = Some(Box::new(Renders { second, pinned, records }));
     Ok(pending)
+}
+
+/// Whether two renders gave the same documents.
+fn same(a: &[Manifest], b: &[Manifest]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.node == b.node && a.path == b.path && a.hook == b.hook)
 }
 
 /// The documents of the crds/ folders of a chart and of its enabled subcharts.
@@ -250,23 +268,37 @@ fn crds(chart: &PreparedChart, manifests: &mut Vec<Manifest>) -> Result<(), Vec<
 
 /// Documents → objects → files, once the scopes are known.
 fn finish(job: &Job, pending: Pending, scopes: &Scopes) -> Finished {
-    let Pending { manifests, second, inputs, chart, folder, mut warnings } = pending;
+    let Pending { manifests, renders, inputs, chart, folder, mut warnings } = pending;
     let mut scopes = scopes.clone();
     manifests.iter().for_each(|manifest| scopes.learn(&manifest.node));
     let rules = ObjectRules { namespace: Some(&job.namespace), scopes: &scopes };
-    let objects = match manifest::objects(manifests, rules, &mut warnings) {
+    let settled = manifest::objects(manifests, rules, &mut warnings).and_then(|objects| match renders {
+        None => Ok(objects),
+        Some(renders) => settle(objects, *renders, rules),
+    });
+    let objects = match settled {
         Ok(objects) => objects,
         Err(errors) => return Finished::Refused(errors),
     };
-    if let Some(second) = second {
-        let errors = match manifest::objects(second, rules, &mut Vec::new()) {
-            Ok(others) => determinism::differences(&objects, &others),
-            Err(errors) => errors,
-        };
-        if !errors.is_empty() {
-            return Finished::Refused(errors);
-        }
+    let errors: Vec<Diagnostic> = objects.iter().filter_map(|object| object.generated().err()).collect();
+    if !errors.is_empty() {
+        return Finished::Refused(errors);
     }
     let tree = Box::new(Tree::build(job.header(inputs, chart), &objects));
     Finished::Rendered { tree, folder, warnings, objects }
+}
+
+/// The objects of the first render without what is random.
+fn settle(
+    objects: Vec<Object>,
+    renders: Renders<Vec<Manifest>>,
+    rules: ObjectRules<'_>,
+) -> Result<Vec<Object>, Vec<Diagnostic>> {
+    let objects_of = |manifests| manifest::objects(manifests, rules, &mut Vec::new());
+    let pinned = match renders.pinned {
+        None => None,
+        Some([a, b]) => Some([objects_of(a)?, objects_of(b)?]),
+    };
+    let renders = Renders { second: objects_of(renders.second)?, pinned, records: renders.records };
+    determinism::settle(objects, &renders)
 }

@@ -7,6 +7,7 @@
 //! # source releases/production/web.yaml
 //! # chart charts/web 0.1.0 tera
 //! # inputs 91ab…
+//! # generated core/Secret/shop/web password
 //! # digest 3f9a…
 //! # id apps/Deployment/shop/web
 //! 77c0…  deployment-web.yaml
@@ -35,6 +36,9 @@ pub struct Sum {
     pub commit: Option<String>,
     /// sha256 over everything the release was rendered from.
     pub inputs: String,
+    /// The Secrets that hold values made up in the cluster, each with their keys after it: such a release needs kcfg
+    /// to apply it.
+    pub generated: Vec<String>,
     /// The files, sorted by name, bytewise.
     pub files: Vec<SumFile>,
 }
@@ -79,6 +83,7 @@ impl Sum {
         field("chart", &self.chart);
         field("commit", self.commit.as_deref().unwrap_or(""));
         field("inputs", &self.inputs);
+        self.generated.iter().for_each(|secret| field("generated", secret));
         field("digest", &hex_sha256(lines.as_bytes()));
         text + &lines
     }
@@ -114,6 +119,7 @@ impl Sum {
                     "chart" => sum.chart = value,
                     "commit" => sum.commit = Some(value),
                     "inputs" => sum.inputs = value,
+                    "generated" => sum.generated.push(value),
                     "digest" => digest = value,
                     "id" if id.is_none() => id = Some(value),
                     _ => return bad(),
@@ -168,6 +174,7 @@ mod tests {
             chart: "charts/web 0.1.0 tera".into(),
             commit: None,
             inputs: hex_sha256(b"inputs"),
+            generated: vec!["core/Secret/shop/a key other".into(), "core/Secret/shop/b key".into()],
             files: vec![
                 SumFile { name: "a.yaml".into(), hash: hex_sha256(b"a"), id: "core/ConfigMap/shop/a".into() },
                 SumFile { name: "b.yaml".into(), hash: hex_sha256(b"b"), id: "core/ConfigMap/shop/b".into() },

@@ -63,8 +63,16 @@ impl Tree {
                 id: id.clone(),
             })
             .collect();
+        let mut generated: Vec<String> = objects.iter().filter_map(generated).collect();
+        generated.sort();
         let Header { release, namespace, source, chart, commit, inputs } = header;
-        let sum = Sum { release, namespace, source, chart, commit, inputs, files: lines };
+        let sum = Sum { release, namespace, source, chart, commit, inputs, generated, files: lines };
         Tree { files: files.into_iter().map(|(file, _)| file).collect(), sum }
     }
+}
+/// A Secret's id and the keys of it that are made up in the cluster, if there are any.
+fn generated(object: &Object) -> Option<String> {
+    let leaves = object.generated().ok().filter(|leaves| !leaves.is_empty())?;
+    let keys: Vec<&str> = leaves.iter().map(|leaf| leaf.key.as_str()).collect();
+    Some(format!("{} {}", object.id, keys.join(" ")))
 }

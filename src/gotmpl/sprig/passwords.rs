@@ -4,6 +4,7 @@ use Param::{Int, Str, Uint32};
 use data_encoding::BASE64;
 
 use super::super::func::{Function, Host, Param};
+use super::super::random_text::Alphabet;
 use super::super::value::Value;
 use super::ciphers::{BLOCK, decrypt_cbc, encrypt_cbc, hmac_sha256, scrypt};
 use super::encoding::decode_base64;
@@ -13,28 +14,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row(
         "randAlphaNum",
         &[Int],
-        |host, args| random(host, ALPHANUMERIC, &args[0]),
+        |host, args| random(host, Alphabet::Alphanumeric, &args[0]),
         "Random letters and digits.",
         &[("{{ randAlphaNum 8 | len }}", "8")],
     ),
     row(
         "randAlpha",
         &[Int],
-        |host, args| random(host, ALPHABET, &args[0]),
+        |host, args| random(host, Alphabet::Letters, &args[0]),
         "Random letters.",
         &[("{{ regexMatch \"^[a-zA-Z]{5}$\" (randAlpha 5) }}", "true")],
     ),
     row(
         "randNumeric",
         &[Int],
-        |host, args| random(host, DIGITS, &args[0]),
+        |host, args| random(host, Alphabet::Digits, &args[0]),
         "Random digits.",
         &[("{{ regexMatch \"^[0-9]{5}$\" (randNumeric 5) }}", "true")],
     ),
     row(
         "randAscii",
         &[Int],
-        |host, args| random(host, ASCII, &args[0]),
+        |host, args| random(host, Alphabet::Ascii, &args[0]),
         "Random printable ASCII characters.",
         &[("{{ randAscii 9 | len }}", "9")],
     ),
@@ -77,41 +78,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-const DIGITS: &[u8] = b"0123456789";
-const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const ALPHANUMERIC: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const ASCII: &[u8] =
-    b" !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
 /// The alphabet of bcrypt's base64.
 const BCRYPT_ALPHABET: &[u8] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-fn random_text(host: &mut dyn Host, alphabet: &[u8], count: usize) -> String {
-    (0..count).map(|_| char::from(alphabet[host.generator().pick(alphabet.len())])).collect()
-}
-
 /// Nothing where the count is negative: sprig drops that error.
-fn random(host: &mut dyn Host, alphabet: &[u8], count: &Value) -> Result<Value, String> {
+fn random(host: &mut dyn Host, alphabet: Alphabet, count: &Value) -> Result<Value, String> {
     let count = usize::try_from(int(count)).unwrap_or(0);
     if count > TEXT_BYTES_MAX {
         return Err(format!("the text would be longer than {TEXT_BYTES_MAX} bytes"));
     }
-    Ok(Value::str(random_text(host, alphabet, count)))
+    Ok(Value::str(host.random_text(alphabet, count)))
 }
 
 fn random_bytes(host: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
     let count = usize::try_from(int(&args[0])).ok().filter(|count| *count <= TEXT_BYTES_MAX);
-    let mut buffer = vec![0; count.ok_or("runtime error: makeslice: len out of range")?];
-    host.generator().fill(&mut buffer);
-    Ok(Value::str(BASE64.encode(&buffer)))
+    let count = count.ok_or("runtime error: makeslice: len out of range")?;
+    Ok(Value::str(host.random_text(Alphabet::Bytes, count)))
 }
 
 fn uuid(host: &mut dyn Host, _: &[Value]) -> Result<Value, String> {
-    let mut bytes = [0; 16];
-    host.generator().fill(&mut bytes);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = data_encoding::HEXLOWER.encode(&bytes);
-    Ok(Value::str([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")))
+    const LENGTH: usize = 36;
+    Ok(Value::str(host.random_text(Alphabet::Uuid, LENGTH)))
 }
 
 fn bcrypt_of(host: &mut dyn Host, password: &[u8]) -> String {
@@ -125,7 +112,9 @@ fn bcrypt_of(host: &mut dyn Host, password: &[u8]) -> String {
     if host.generator().fixed_keys().is_some() {
         // Salt and hash are 53 characters; here each of them differs between the two fixed generators, which
         // those of a true hash need not.
-        return format!("$2a${COST}${}", random_text(host, BCRYPT_ALPHABET, 53));
+        let generator = host.generator();
+        let characters = (0..53).map(|_| char::from(BCRYPT_ALPHABET[generator.pick(BCRYPT_ALPHABET.len())]));
+        return format!("$2a${COST}${}", characters.collect::<String>());
     }
     let mut salt = [0; 16];
     host.generator().fill(&mut salt);

@@ -1,0 +1,164 @@
+//! Which values decide that a call runs: those that its own pipeline would rather have (`default`), and those whose
+//! absence leads into the branch it stands in. So that an error can say what to set.
+
+use std::sync::Arc;
+
+use super::ast::{Branch, Command, Expr, ExprKind, Node, Pipe, Segment, Span};
+use super::error::Site;
+use super::set::TemplateSet;
+
+impl TemplateSet {
+    /// The paths below `.Values` that decide about the call at `site`, the nearest ones first. None where none are
+    /// known, or where the call stands in a text that only `tpl` saw.
+    pub fn deciding_values(&self, site: &Site) -> Vec<Vec<Arc<str>>> {
+        let mut found = Vec::new();
+        for body in self.bodies().filter(|body| Arc::ptr_eq(&body.text.text, &site.text.text)) {
+            if search(&body.nodes, site.span, &mut found) {
+                break;
+            }
+        }
+        found
+    }
+}
+
+type Paths = Vec<Vec<Arc<str>>>;
+
+/// Whether the call is in one of the nodes. The values are added on the way back, so the nearest come first.
+fn search(nodes: &[Node], call: Span, found: &mut Paths) -> bool {
+    nodes.iter().any(|node| match node {
+        Node::Text(_) | Node::Break | Node::Continue => false,
+        Node::Action(pipe) => in_pipe(pipe, call, found),
+        Node::Template(template) => template.pipe.as_ref().is_some_and(|pipe| in_pipe(pipe, call, found)),
+        Node::If(branch) | Node::With(branch) => in_branch(branch, call, true, found),
+        Node::Range(branch) => in_branch(branch, call, false, found),
+    })
+}
+
+fn in_branch(branch: &Branch, call: Span, is_condition: bool, found: &mut Paths) -> bool {
+    if in_pipe(&branch.pipe, call, found) {
+        return true;
+    }
+    // A value whose presence leads here does not help; one whose absence does.
+    let then_is_absence = is_condition && says_not(&branch.pipe);
+    if search(&branch.then, call, found) {
+        if then_is_absence {
+            add_pipe(&branch.pipe, call, found);
+        }
+        return true;
+    }
+    if search(&branch.otherwise, call, found) {
+        if is_condition && !then_is_absence {
+            add_pipe(&branch.pipe, call, found);
+        }
+        return true;
+    }
+    false
+}
+
+fn in_pipe(pipe: &Pipe, call: Span, found: &mut Paths) -> bool {
+    let is_inside = pipe.span.start <= call.start && call.end <= pipe.span.end;
+    if is_inside {
+        add_pipe(pipe, call, found);
+    }
+    is_inside
+}
+
+fn says_not(pipe: &Pipe) -> bool {
+    let is_not = |expr: &Expr| matches!(&expr.kind, ExprKind::Function(f) if matches!(f.name(), "not" | "empty"));
+    pipe.commands.iter().any(|command| is_not(&command.args[0]))
+}
+
+fn add_pipe(pipe: &Pipe, call: Span, found: &mut Paths) {
+    for command in pipe.commands.iter().filter(|command| command.span != call) {
+        add_command(command, call, found);
+    }
+}
+
+fn add_command(command: &Command, call: Span, found: &mut Paths) {
+    if let Some(path) = looked_up(command) {
+        add(path, found);
+        return;
+    }
+    for arg in &command.args {
+        match &arg.kind {
+            ExprKind::Pipe(pipe) => add_pipe(pipe, call, found),
+            ExprKind::Chain { base, .. } => {
+                if let ExprKind::Pipe(pipe) = &base.kind {
+                    add_pipe(pipe, call, found);
+                }
+            }
+            _ => add(path_of(arg).unwrap_or_default(), found),
+        }
+    }
+}
+
+fn add(path: Vec<Arc<str>>, found: &mut Paths) {
+    if !path.is_empty() && !found.contains(&path) {
+        found.push(path);
+    }
+}
+
+/// `get .Values.a "b"`, `index .Values "a" "b"`, `hasKey .Values.a "b"`.
+fn looked_up(command: &Command) -> Option<Vec<Arc<str>>> {
+    let [Expr { kind: ExprKind::Function(callee), .. }, map, keys @ ..] = command.args.as_slice() else { return None };
+    if !matches!(callee.name(), "get" | "index" | "hasKey") {
+        return None;
+    }
+    let keys: Option<Vec<Arc<str>>> = keys
+        .iter()
+        .map(|key| match &key.kind {
+            ExprKind::Str(text) => Some(text.clone()),
+            _ => None,
+        })
+        .collect();
+    Some(path_of(map)?.into_iter().chain(keys?).collect())
+}
+
+/// What follows `.Values` in a path, if it is in it.
+fn path_of(expr: &Expr) -> Option<Vec<Arc<str>>> {
+    let segments: &[Segment] = match &expr.kind {
+        ExprKind::Field(path) | ExprKind::Variable { path, .. } => path,
+        _ => return None,
+    };
+    let at = segments.iter().position(|segment| &*segment.name == "Values")?;
+    Some(segments[at + 1..].iter().map(|segment| segment.name.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::{Functions, parse};
+    use super::super::sprig;
+    use super::*;
+    use crate::gotmpl::Text;
+
+    #[test]
+    fn the_nearest_values_come_first_and_those_whose_presence_leads_here_do_not() {
+        for (template, expected) in [
+            ("{{ .Values.a.b | default (randAlphaNum 8) }}", "a.b"),
+            ("{{ default (randAlphaNum 8) $.Values.a | b64enc | quote }}", "a"),
+            ("{{ if .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}", "a"),
+            ("{{ if .Values.a }}x{{ else if .Values.b }}y{{ else }}{{ randAlphaNum 8 }}{{ end }}", "b a"),
+            ("{{ if .Values.on }}{{ with .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}{{ end }}", "a"),
+            (
+                "{{ if not .Values.existing }}{{ $x := coalesce .Values.a .Values.b (randAlphaNum 8) }}{{ end }}",
+                "a b existing",
+            ),
+            ("{{ if not .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}", ""),
+            ("{{ if hasKey .Values.a \"b\" }}{{ else }}{{ randAlphaNum (int .Values.length) }}{{ end }}", "a.b"),
+            ("{{ define \"p\" }}{{ if .context.Values.a }}{{ else }}{{ randAlphaNum 8 }}{{ end }}{{ end }}", "a"),
+            ("{{ range .Values.a }}{{ randAlphaNum 8 }}{{ end }}", ""),
+        ] {
+            let functions = Functions::new(sprig::TABLES);
+            let text = Arc::new(Text { name: "t".into(), text: template.into() });
+            let mut set = TemplateSet::default();
+            set.add(&"t".into(), &parse(&text, &functions).unwrap());
+            let start = template.find("randAlphaNum").unwrap();
+            let end = start + template[start..].find(')').filter(|_| template[..start].ends_with('(')).unwrap_or(14);
+            let end = if template.contains("(int") { start + "randAlphaNum (int .Values.length)".len() } else { end };
+            let site = Site { text, span: Span::new(start, end) };
+            let found = set.deciding_values(&site);
+            let found: Vec<String> = found.iter().map(|path| path.join(".")).collect();
+            assert_eq!(found.join(" "), expected, "{template}");
+        }
+    }
+}
