@@ -20,3 +20,6 @@ pub mod write;
 
 pub use compare::{Options, compare};
 pub use report::Report;
+
+#[cfg(test)]
+mod tests;
