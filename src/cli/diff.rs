@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::diff::mask::MaskKey;
 use crate::diff::path::PathPattern;
 use crate::diff::report::Sides;
+use crate::diff::write::text::{Layout, SIDE_BY_SIDE_WIDTH_MIN};
 use crate::diff::{self, Options, Report, write};
 use crate::engine;
 use crate::error::{Diagnostic, Source};
@@ -22,6 +23,8 @@ use super::output::Finding;
 use super::progress::Progress;
 use super::{Output, Status};
 
+/// Columns where nothing tells how wide the reader's window is.
+const WIDTH_DEFAULT: usize = 100;
 /// Files of a folder of manifests that are read, by their endings.
 const MANIFEST_ENDINGS: &[&str] = &["yaml", "yml", "json"];
 /// Bytes of standard input, and of one file of `--from-path` and `--to-path`.
@@ -60,9 +63,32 @@ pub struct Args {
     /// Do not work out the digests of whole environments, which takes reading every kcfg.sum of them
     #[arg(long)]
     no_digests: bool,
+    /// Only the summary
+    #[arg(long)]
+    stat: bool,
+    /// Show objects that came or went in full length
+    #[arg(long)]
+    full: bool,
+    /// Texts of several lines in one column or two; `auto` takes two where the terminal is wide
+    #[arg(long, value_enum, default_value_t = Columns::Auto)]
+    columns: Columns,
+    /// Do not use a pager ($KCFG_PAGER, $PAGER, or less), which is used where the report goes to a terminal
+    #[arg(long)]
+    no_pager: bool,
     /// Exit with 1 if anything differs
     #[arg(long)]
     exit_code: bool,
+}
+
+/// How texts of several lines are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Columns {
+    /// Two where the terminal is wide enough
+    Auto,
+    /// As `diff -u` does
+    One,
+    /// Side by side
+    Two,
 }
 
 /// One side of the comparison, as it is asked for.
@@ -101,7 +127,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         findings.extend(judge(fresh, &mut report));
     }
     count(&mut report, &old, &new, git, !args.no_digests);
-    output.text(&write::text::report(&report));
+    print(&report, args, output);
     let has_errors = findings.iter().any(|f: &Finding| f.diagnostic.severity == crate::error::Severity::Error);
     output.report(findings);
     Ok(match (has_errors, report.is_empty()) {
@@ -109,6 +135,29 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         (false, false) if args.exit_code => Status::Findings,
         _ => Status::Fine,
     })
+}
+
+/// Prints the text report, through a pager where somebody reads it on a terminal.
+fn print(report: &Report, args: &Args, output: &Output) {
+    let terminal = output.stdout_width();
+    let width = terminal.unwrap_or(WIDTH_DEFAULT);
+    let layout = Layout {
+        width,
+        has_colour: output.stdout_has_colour(),
+        is_side_by_side: match args.columns {
+            Columns::Auto => terminal.is_some_and(|width| width >= SIDE_BY_SIDE_WIDTH_MIN),
+            Columns::One => false,
+            Columns::Two => true,
+        },
+        is_stat: args.stat,
+        is_full: args.full,
+    };
+    let text = write::text::report(report, layout);
+    if terminal.is_some() && !args.no_pager {
+        output.page(&text);
+    } else {
+        output.text(&text);
+    }
 }
 
 impl Args {

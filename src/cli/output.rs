@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
+use std::process::{Command, Stdio};
 
 use anstream::ColorChoice;
 use indexmap::IndexMap;
@@ -79,6 +80,40 @@ impl Output {
         if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
             self.closed.set(true);
         }
+    }
+
+    /// The columns of the terminal that standard output is; none if it is none.
+    pub fn stdout_width(&self) -> Option<usize> {
+        if !std::io::stdout().is_terminal() {
+            return None;
+        }
+        let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+        Some(usize::from(width.0))
+    }
+
+    /// Whether colour shows on standard output.
+    pub fn stdout_has_colour(&self) -> bool {
+        anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+    }
+
+    /// Writes a text to standard output through the reader's pager: KCFG_PAGER, PAGER, or less, which ends at once if the
+    /// text fits on a screen. Without one the text is written as it is.
+    pub fn page(&self, text: &str) {
+        let named = ["KCFG_PAGER", "PAGER"].iter().find_map(|name| std::env::var(name).ok());
+        let program = named.unwrap_or_else(|| "less".into());
+        let mut words = program.split_whitespace();
+        let Some(name) = words.next() else { return self.text(text) };
+        let mut pager = Command::new(name);
+        pager.args(words).stdin(Stdio::piped());
+        if std::env::var_os("LESS").is_none() {
+            pager.env("LESS", "FRX");
+        }
+        let Ok(mut child) = pager.spawn() else { return self.text(text) };
+        if let Some(mut stdin) = child.stdin.take() {
+            // A reader who has seen enough closes the pipe.
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        let _ = child.wait();
     }
 
     /// Writes a line to standard output.

@@ -116,7 +116,7 @@ fn share<'r>(sections: &mut [(Vec<String>, Section<'r>)]) -> Vec<Shared<'r>> {
             }
             let entry =
                 shared.entry(key.clone()).or_insert_with(|| Shared { change, members: Vec::new(), is_exact: true });
-            let text = |change: &Change| key_of(change, &|text| text.to_owned());
+            let text = |change: &Change| key_of(change, &|text| text.to_owned(), true);
             entry.is_exact &= section.is_exact && text(entry.change) == text(change);
             entry.members.extend(&section.members);
         }
@@ -153,14 +153,14 @@ impl Member<'_> {
             let node = self.object.nodes.new.as_ref().or(self.object.nodes.old.as_ref());
             return node.map(|node| neutral(&written(node))).into_iter().collect();
         }
-        self.object.changes.iter().map(|change| key_of(change, &neutral)).collect()
+        self.object.changes.iter().map(|change| key_of(change, &neutral, false)).collect()
     }
 
     /// Whether the same happened to both to the letter.
     fn is_equal(&self, other: &Member<'_>) -> bool {
         let plain = |text: &str| text.to_owned();
         let keys = |member: &Member<'_>| -> Vec<String> {
-            member.object.changes.iter().map(|change| key_of(change, &plain)).collect()
+            member.object.changes.iter().map(|change| key_of(change, &plain, true)).collect()
         };
         matches!(self.object.status, Status::Changed | Status::Moved) && keys(self) == keys(other)
     }
@@ -172,14 +172,15 @@ fn written(node: &Node) -> String {
     text
 }
 
-/// What tells a change from others: its place without the numbers of items, and its values.
-fn key_of(change: &Change, neutral: &dyn Fn(&str) -> String) -> String {
+/// What tells a change from others: its place without the numbers of items, and its values; of checksums only that they
+/// changed, unless every letter counts.
+fn key_of(change: &Change, neutral: &dyn Fn(&str) -> String, is_strict: bool) -> String {
     let mut key = neutral(&place(&change.path));
     let values = match &change.what {
         What::Added(node) => ("+", String::new(), written(node)),
         What::Removed(node) => ("-", written(node), String::new()),
         // A checksum says that something else changed; which one it is says nothing.
-        What::Changed { .. } if is_checksum(&change.path) => ("~", String::new(), "checksum".into()),
+        What::Changed { .. } if !is_strict && is_checksum(&change.path) => ("~", String::new(), "checksum".into()),
         What::Changed { old, new, .. } => ("~", written(old), written(new)),
         What::Text { old, new } | What::Embedded { old, new, .. } => ("t", String::new(), lines(old, new)),
         What::Reordered(items) => ("o", String::new(), items.iter().map(|item| format!("{}\n", item.label)).collect()),

@@ -114,7 +114,7 @@ fn mutate(root: &mut Node, random: &mut Random) {
 }
 
 /// Changes in an order that does not depend on which side is older.
-fn ordered(changes: Vec<Change>) -> Vec<String> {
+fn ordered(changes: &[Change]) -> Vec<String> {
     let mut lines: Vec<String> = changes
         .iter()
         .map(|change| {
@@ -143,7 +143,7 @@ fn describe(change: &Change, out: &mut String) {
         What::Changed { old, new, same_meaning } => write!(out, "{}→{} {same_meaning:?}", yaml(old), yaml(new)),
         What::Text { old, new } => write!(out, "{old}→{new}"),
         What::Embedded { old, new, changes, .. } => {
-            write!(out, "{old}→{new}{:?}", ordered(changes.clone()))
+            write!(out, "{old}→{new}{:?}", ordered(changes))
         }
         What::Reordered(items) => write!(out, "{items:?}"),
     };
@@ -159,7 +159,7 @@ fn holds(old: &Node, new: &Node) {
     assert_eq!(apply(old, &found), *new, "incomplete:\n{}\n---\n{}", text(old), text(new));
     assert_eq!(found.is_empty(), old == new, "no changes if and only if equal");
     let turned: Vec<Change> = found.iter().map(Change::turned).collect();
-    assert_eq!(ordered(turned), ordered(changes(new, old, true)), "one-sided:\n{}\n---\n{}", text(old), text(new));
+    assert_eq!(ordered(&turned), ordered(&changes(new, old, true)), "one-sided:\n{}\n---\n{}", text(old), text(new));
 }
 
 #[test]
@@ -260,9 +260,10 @@ fn told(report: &super::Report, turn: bool) -> Vec<String> {
             (Status::Removed, true) => Status::Added,
             (status, _) => status,
         };
-        let changes = object.changes.iter().map(|change| if turn { change.turned() } else { change.clone() });
+        let turned = |change: &Change| if turn { change.turned() } else { change.clone() };
+        let changes: Vec<Change> = object.changes.iter().map(turned).collect();
         let (from, to) = if turn { (here, before) } else { (before, here) };
-        format!("{status:?} {from:?} {to:?} {:?}", ordered(changes.collect()))
+        format!("{status:?} {from:?} {to:?} {:?}", ordered(&changes))
     };
     let mut lines: Vec<String> = report.objects().map(line).collect();
     lines.sort();

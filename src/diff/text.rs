@@ -64,7 +64,12 @@ pub const NO_NEWLINE: &str = "\\ No newline at end of file";
 pub fn hunks(old: &str, new: &str) -> Vec<Hunk> {
     let (a, b) = (lines(old), lines(new));
     let groups = group_diff_ops(sequence(&a, &b, TEXT_PAIRS_MAX), CONTEXT_LINES);
-    groups.into_iter().map(|group| hunk(&group, &a, &b)).collect()
+    let mut hunks: Vec<Hunk> = groups.into_iter().map(|group| hunk(&group, &a, &b)).collect();
+    // Where neither text ends with a line end, that is no difference.
+    if !old.ends_with('\n') && !new.ends_with('\n') {
+        hunks.iter_mut().for_each(|hunk| hunk.lines.retain(|line| line.old.is_some() || line.new.is_some()));
+    }
+    hunks
 }
 
 /// The lines with their ends, so that a missing last one is a difference.
@@ -253,6 +258,12 @@ mod tests {
         let lines: Vec<(LineSide, String)> = hunks[0].lines.iter().map(|line| (line.side, line.text())).collect();
         let expected = [(LineSide::Both, "a"), (LineSide::Old, "b"), (LineSide::New, "b"), (LineSide::New, NO_NEWLINE)];
         assert_eq!(lines, expected.map(|(side, text)| (side, text.to_owned())));
+    }
+
+    #[test]
+    fn line_ends_that_both_lack_are_no_difference() {
+        let lines: Vec<String> = hunks("a", "b")[0].lines.iter().map(Line::text).collect();
+        assert_eq!(lines, ["a", "b"]);
     }
 
     #[test]

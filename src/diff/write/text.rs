@@ -1,102 +1,530 @@
-//! The report for a terminal: summary first, details after.
+//! The report for a terminal: summary first, details after. Colour and width are the caller's to say.
 
-use std::fmt::Write as _;
+use unicode_width::UnicodeWidthChar;
 
 use super::value;
 use crate::diff::change::{Change, What};
-use crate::diff::report::{Counts, Report};
-use crate::diff::section::{Member, sections};
-use crate::diff::text::{LineSide, hunks};
+use crate::diff::report::{Counts, EnvironmentDiff, ReleaseDiff, Report, Status};
+use crate::diff::section::{Member, Section, Sections, sections};
+use crate::diff::text::{Hunk, Line, LineSide, Piece, hunks, words};
+use crate::yaml::Node;
 
 /// Digits of a digest that people compare.
-const DIGEST_DIGITS: usize = 12;
+pub const DIGEST_DIGITS: usize = 12;
+/// Digits of an object's hash.
+pub const HASH_DIGITS: usize = 8;
+/// Objects of a section that get a line each; more are listed by environment.
+const MEMBER_LINES_MAX: usize = 5;
+/// Lines of an object that came or went; [`Layout::is_full`] shows all.
+const BODY_LINES_MAX: usize = 40;
+/// The width from which texts are shown side by side.
+pub const SIDE_BY_SIDE_WIDTH_MIN: usize = 150;
+/// The narrowest width that is believed.
+const WIDTH_MIN: usize = 40;
+
+/// How the report is laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether there is colour.
+    pub has_colour: bool,
+    /// Whether texts are shown in two columns.
+    pub is_side_by_side: bool,
+    /// Whether the summary is all.
+    pub is_stat: bool,
+    /// Whether objects that came or went are shown whole.
+    pub is_full: bool,
+}
 
 /// The whole report.
-pub fn report(report: &Report) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{} → {}", report.labels.old, report.labels.new);
-    for note in &report.notes {
-        let _ = writeln!(out, "note: {note}");
+pub fn report(report: &Report, layout: Layout) -> String {
+    let layout = Layout { width: layout.width.max(WIDTH_MIN), ..layout };
+    let mut page = Page { out: String::new(), layout };
+    page.header(report);
+    if !layout.is_stat && !report.is_empty() {
+        page.details(&sections(report));
+        page.removals(report);
     }
-    if report.is_empty() {
-        out.push_str("no differences\n");
-        return out;
+    page.out
+}
+
+/// What colours mean here.
+#[derive(Clone, Copy)]
+enum Ink {
+    Bold,
+    Dim,
+    Old,
+    New,
+    OldMark,
+    NewMark,
+    Warn,
+}
+
+impl Ink {
+    fn code(self) -> &'static str {
+        match self {
+            Ink::Bold => "\x1b[1m",
+            Ink::Dim => "\x1b[2m",
+            Ink::Old => "\x1b[31m",
+            Ink::New => "\x1b[32m",
+            Ink::OldMark => "\x1b[1;7;31m",
+            Ink::NewMark => "\x1b[1;7;32m",
+            Ink::Warn => "\x1b[1;33m",
+        }
     }
-    for environment in &report.environments {
-        let digests = arrow(&environment.digests.old, &environment.digests.new);
-        let _ = writeln!(out, "{} {digests}", environment.name);
-        for release in &environment.releases {
-            let counts = Counts::of(&release.objects);
-            let digests = arrow(&release.digests.old, &release.digests.new);
-            let _ = writeln!(
-                out,
-                "  {} {digests} +{} -{} ~{} >{} ^{}",
-                release.name, counts.added, counts.removed, counts.changed, counts.renamed, counts.moved
-            );
-            for note in &release.notes {
-                let _ = writeln!(out, "    note: {note}");
+}
+
+struct Page {
+    out: String,
+    layout: Layout,
+}
+
+impl Page {
+    /// A text in a colour; control characters of it do not reach the terminal.
+    fn ink(&self, ink: Ink, text: &str) -> String {
+        let text = printable(text);
+        if self.layout.has_colour && !text.is_empty() { format!("{}{text}\x1b[0m", ink.code()) } else { text }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text.trim_end());
+        self.out.push('\n');
+    }
+
+    fn header(&mut self, report: &Report) {
+        let title = format!("{} → {}", report.labels.old, report.labels.new);
+        let title = self.ink(Ink::Bold, &title);
+        self.line(&title);
+        for note in &report.notes {
+            let note = format!("{} {}", self.ink(Ink::Warn, "note:"), printable(note));
+            self.line(&note);
+        }
+        if report.is_empty() {
+            self.line("no differences");
+        } else {
+            self.line("");
+            self.table(report);
+        }
+        let stale = report.environments.iter().flat_map(|environment| &environment.releases);
+        let stale = stale.filter(|release| release.is_stale).count();
+        if stale > 0 {
+            let line = format!("{} not rendered yet: `kcfg render` writes what is shown here", many(stale, "release"));
+            let line = self.ink(Ink::Dim, &line);
+            self.line(&line);
+        }
+        if report.ignored > 0 {
+            let line = format!("{} ignored by the ignore list", many(report.ignored, "change"));
+            let line = self.ink(Ink::Dim, &line);
+            self.line(&line);
+        }
+    }
+
+    /// A line per environment and release.
+    fn table(&mut self, report: &Report) {
+        let releases = report.environments.iter().flat_map(|environment| &environment.releases);
+        let names = releases.map(|release| release.name.len() + 2);
+        let widest = names.chain(report.environments.iter().map(|environment| environment.name.len())).max();
+        let column = widest.unwrap_or_default().min(48);
+        for environment in &report.environments {
+            let counts = Counts::of(environment.releases.iter().flat_map(|release| &release.objects));
+            let name = if environment.name.is_empty() { "manifests" } else { &environment.name };
+            let name = self.ink(Ink::Bold, &format!("{name:<column$}"));
+            let digests = self.digests(environment.digests.old.as_deref(), environment.digests.new.as_deref());
+            let line = format!("{name}  {digests}  {}", self.counts(&counts));
+            self.line(&line);
+            for release in &environment.releases {
+                self.release(environment, release, column);
             }
         }
     }
-    let sections = sections(report);
-    for shared in &sections.shared {
-        let _ = writeln!(out, "\nin {} objects:", shared.members.len());
-        change(&mut out, shared.change);
-        members(&mut out, &shared.members);
-    }
-    for section in &sections.sections {
-        let _ = writeln!(out, "\n{} {} objects:", section.status.name(), section.members.len());
-        for item in &section.changes {
-            change(&mut out, item);
+
+    fn release(&mut self, environment: &EnvironmentDiff, release: &ReleaseDiff, column: usize) {
+        if !environment.name.is_empty() {
+            let name = printable(&format!("  {:<width$}", release.name, width = column.saturating_sub(2)));
+            let digests = self.digests(release.digests.old.as_deref(), release.digests.new.as_deref());
+            let counts = self.counts(&Counts::of(&release.objects));
+            let flags = self.flags(release.objects.iter().flat_map(|object| &object.flags));
+            let line = format!("{name}  {digests}  {counts}{flags}");
+            self.line(&line);
+            if release.charts.old != release.charts.new
+                && let (Some(old), Some(new)) = (&release.charts.old, &release.charts.new)
+            {
+                let line = self.ink(Ink::Dim, &format!("    chart {old} → {new}"));
+                self.line(&line);
+            }
         }
-        members(&mut out, &section.members);
-    }
-    out
-}
-
-fn arrow(old: &Option<String>, new: &Option<String>) -> String {
-    let short = |digest: &Option<String>| {
-        digest.as_ref().map_or("-".to_owned(), |digest| digest[..DIGEST_DIGITS.min(digest.len())].to_owned())
-    };
-    format!("{} → {}", short(old), short(new))
-}
-
-fn members(out: &mut String, members: &[Member<'_>]) {
-    for member in members {
-        let _ = writeln!(out, "    {} {}", member.place(), member.object.id);
-    }
-}
-
-fn change(out: &mut String, change: &Change) {
-    let path = &change.path;
-    let _ = match &change.what {
-        What::Added(node) => writeln!(out, "  + {path}: {}", value::line(node)),
-        What::Removed(node) => writeln!(out, "  - {path}: {}", value::line(node)),
-        What::Changed { old, new, same_meaning } => {
-            let same = same_meaning.map(|why| format!(" ({why})")).unwrap_or_default();
-            writeln!(out, "  ~ {path}: {} → {}{same}", value::line(old), value::line(new))
+        for note in &release.notes {
+            let line = format!("    {} {}", self.ink(Ink::Warn, "note:"), printable(note));
+            self.line(&line);
         }
-        What::Reordered(items) => writeln!(out, "  o {path}: {} items in another order", items.len()),
-        What::Text { old, new } => {
-            let _ = writeln!(out, "  ~ {path}:");
-            for hunk in hunks(old, new) {
-                for line in hunk.lines {
-                    let sign = match line.side {
-                        LineSide::Both => ' ',
-                        LineSide::Old => '-',
-                        LineSide::New => '+',
-                    };
-                    let _ = writeln!(out, "      {sign}{}", line.text());
+    }
+
+    fn digests(&self, old: Option<&str>, new: Option<&str>) -> String {
+        let short =
+            |digest: Option<&str>| format!("{:<DIGEST_DIGITS$}", digest.map_or("-", |d| short(d, DIGEST_DIGITS)));
+        format!("{} → {}", self.ink(Ink::Old, &short(old)), self.ink(Ink::New, &short(new)))
+    }
+
+    fn counts(&self, counts: &Counts) -> String {
+        let parts = [
+            (counts.added, Status::Added),
+            (counts.removed, Status::Removed),
+            (counts.changed, Status::Changed),
+            (counts.renamed, Status::Renamed),
+            (counts.moved, Status::Moved),
+        ];
+        let part = |(count, status): &(usize, Status)| {
+            let text = format!("{count} {}", status.name());
+            match status {
+                Status::Added => self.ink(Ink::New, &text),
+                Status::Removed => self.ink(Ink::Old, &text),
+                _ => text,
+            }
+        };
+        parts.iter().filter(|(count, _)| *count > 0).map(part).collect::<Vec<_>>().join(", ")
+    }
+
+    fn details(&mut self, sections: &Sections<'_>) {
+        for (number, shared) in sections.shared.iter().enumerate() {
+            let title = format!("({}) the same change in {}", number + 1, many(shared.members.len(), "object"));
+            self.title(&title, "");
+            self.change(shared.change, 2);
+            self.members(&shared.members, shared.is_exact);
+        }
+        for section in &sections.sections {
+            self.section(section);
+        }
+    }
+
+    fn title(&mut self, text: &str, rest: &str) {
+        self.line("");
+        let line = format!("{}{}", self.ink(Ink::Bold, text), self.ink(Ink::Dim, rest));
+        self.line(&line);
+    }
+
+    fn section(&mut self, section: &Section<'_>) {
+        let sign = section.status.sign();
+        if let [member] = &section.members[..] {
+            let id = &member.object.id;
+            let namespace = id.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+            let rest = format!("   {}  {}", member.place(), hashes(member));
+            self.title(&format!("{sign} {} {namespace}{} {}", id.kind, id.name, section.status.name()), &rest);
+        } else {
+            let mut kinds: Vec<&str> = section.members.iter().map(|member| &*member.object.id.kind).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            let title = format!("{sign} {} {}", many(section.members.len(), "object"), section.status.name());
+            self.title(&title, &format!("   {}", kinds.join(", ")));
+        }
+        let first = section.members[0].object;
+        if let [member] = section.members[..]
+            && let Some(before) = &member.object.before
+        {
+            let from = format!("  was {} in {}/{}", before.id, before.environment, before.release);
+            let line = self.ink(Ink::Dim, &from);
+            self.line(&line);
+        }
+        let mut told: Vec<&str> = Vec::new();
+        for flag in section.members.iter().flat_map(|member| &member.object.flags) {
+            if !told.contains(&flag.explanation.as_str()) {
+                told.push(&flag.explanation);
+                let name = self.ink(Ink::Warn, flag.rule.name());
+                let line = format!("  ! {name}: {}", printable(&flag.explanation));
+                self.line(&line);
+            }
+        }
+        match section.status {
+            Status::Added => self.body(first.nodes.new.as_ref(), '+', Ink::New),
+            Status::Removed => self.body(first.nodes.old.as_ref(), '-', Ink::Old),
+            _ => {
+                for change in &section.changes {
+                    self.change(change, 2);
+                }
+                if first.changes.is_empty() && section.status == Status::Changed {
+                    let line = self.ink(Ink::Dim, "  the same content, written in another way");
+                    self.line(&line);
                 }
             }
-            Ok(())
         }
-        What::Embedded { format, changes, .. } => {
-            let _ = writeln!(out, "  ~ {path} ({}):", format.name());
-            for inner in changes {
-                self::change(out, inner);
+        if !section.shared.is_empty() {
+            let numbers: Vec<String> = section.shared.iter().map(|number| format!("({})", number + 1)).collect();
+            let line = self.ink(Ink::Dim, &format!("  and {} above", numbers.join(", ")));
+            self.line(&line);
+        }
+        if section.members.len() > 1 {
+            self.members(&section.members, section.is_exact);
+        }
+    }
+
+    /// Where a section's objects are.
+    fn members(&mut self, members: &[Member<'_>], is_exact: bool) {
+        if !is_exact {
+            let line = self.ink(Ink::Dim, "  (as in the first; each of the others with its own names or checksums)");
+            self.line(&line);
+        }
+        if members.len() <= MEMBER_LINES_MAX {
+            for member in members {
+                let line = format!("    in {}  {}  {}", member.place(), member.object.id, hashes(member));
+                let line = self.ink(Ink::Dim, &line);
+                self.line(&line);
             }
-            Ok(())
+            return;
         }
-    };
+        let mut environments: Vec<(&str, Vec<String>)> = Vec::new();
+        for member in members {
+            let environment = member.environment.name.as_str();
+            let id = &member.object.id;
+            let item = format!("{} {}/{}", member.release.name, id.kind, id.name);
+            match environments.last_mut() {
+                Some((name, items)) if *name == environment => items.push(item),
+                _ => environments.push((environment, vec![item])),
+            }
+        }
+        for (environment, items) in environments {
+            let first = format!("    in {environment} ({}): ", items.len());
+            for line in wrapped(&first, &items, self.layout.width) {
+                let line = self.ink(Ink::Dim, &line);
+                self.line(&line);
+            }
+        }
+    }
+
+    /// An object that came or went.
+    fn body(&mut self, node: Option<&Node>, sign: char, ink: Ink) {
+        let Some(node) = node else { return };
+        let text = value::block(node);
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = if self.layout.is_full { lines.len() } else { lines.len().min(BODY_LINES_MAX) };
+        for line in &lines[..shown] {
+            let line = self.ink(ink, &format!("  {sign} {line}"));
+            self.line(&line);
+        }
+        if shown < lines.len() {
+            let line = format!("    … {} (--full shows them)", many(lines.len() - shown, "more line"));
+            let line = self.ink(Ink::Dim, &line);
+            self.line(&line);
+        }
+    }
+
+    fn change(&mut self, change: &Change, indent: usize) {
+        let pad = " ".repeat(indent);
+        let path = printable(&change.path.to_string());
+        match &change.what {
+            What::Added(node) => self.value(&pad, '+', &path, node, Ink::New),
+            What::Removed(node) => self.value(&pad, '-', &path, node, Ink::Old),
+            What::Changed { old, new, same_meaning } => self.changed(&pad, &path, old, new, *same_meaning),
+            What::Reordered(items) => {
+                let labels: Vec<&str> = items.iter().map(|item| &*item.label).collect();
+                let line = format!("{pad}o {path}: only the order changed, now {}", printable(&labels.join(", ")));
+                self.line(&line);
+            }
+            What::Text { old, new } => {
+                self.line(&format!("{pad}~ {path}:"));
+                self.text(old, new, indent + 4);
+            }
+            What::Embedded { format, changes, comments_changed, .. } => {
+                let comments = if *comments_changed { ", comments too" } else { "" };
+                self.line(&format!("{pad}~ {path} ({}{comments}):", format.name()));
+                for inner in changes {
+                    self.change(inner, indent + 4);
+                }
+            }
+        }
+    }
+
+    /// A value that came or went: in the line, or as YAML below it.
+    fn value(&mut self, pad: &str, sign: char, path: &str, node: &Node, ink: Ink) {
+        let line = value::line(node);
+        let is_scalar = node.as_map().is_none() && node.as_seq().is_none() && !is_long(node);
+        if is_scalar || line.len() + path.len() + pad.len() + 4 <= self.layout.width / 2 {
+            let line = self.ink(ink, &format!("{pad}{sign} {path}: {line}"));
+            self.line(&line);
+            return;
+        }
+        let line = self.ink(ink, &format!("{pad}{sign} {path}:"));
+        self.line(&line);
+        for line in value::block(node).lines() {
+            let line = self.ink(ink, &format!("{pad}    {line}"));
+            self.line(&line);
+        }
+    }
+
+    fn changed(&mut self, pad: &str, path: &str, old: &Node, new: &Node, same_meaning: Option<&str>) {
+        let (a, b) = (value::line(old), value::line(new));
+        let (x, y) = words(&a, &b);
+        let (x, y) = (self.pieces(&x, Ink::Old, Ink::OldMark), self.pieces(&y, Ink::New, Ink::NewMark));
+        let why = same_meaning.map(|why| self.ink(Ink::Dim, &format!("  (same meaning: {why})"))).unwrap_or_default();
+        if pad.len() + path.len() + a.len() + b.len() + 8 <= self.layout.width {
+            self.line(&format!("{pad}~ {path}: {x} → {y}{why}"));
+        } else {
+            self.line(&format!("{pad}~ {path}:{why}"));
+            self.line(&format!("{pad}    {}{x}", self.ink(Ink::Old, "- ")));
+            self.line(&format!("{pad}    {}{y}", self.ink(Ink::New, "+ ")));
+        }
+    }
+
+    fn pieces(&self, pieces: &[Piece], plain: Ink, mark: Ink) -> String {
+        pieces.iter().map(|piece| self.ink(if piece.is_marked { mark } else { plain }, &piece.text)).collect()
+    }
+
+    fn text(&mut self, old: &str, new: &str, indent: usize) {
+        let pad = " ".repeat(indent);
+        for (number, hunk) in hunks(old, new).iter().enumerate() {
+            if number > 0 {
+                let line = self.ink(Ink::Dim, &format!("{pad}⋯"));
+                self.line(&line);
+            }
+            if self.layout.is_side_by_side {
+                self.side_by_side(hunk, &pad);
+                continue;
+            }
+            for line in &hunk.lines {
+                let text = self.text_line(line);
+                self.line(&format!("{pad}{text}"));
+            }
+        }
+    }
+
+    fn text_line(&self, line: &Line) -> String {
+        match line.side {
+            LineSide::Both => format!("  {}", printable(&line.text())),
+            LineSide::Old => {
+                format!("{}{}", self.ink(Ink::Old, "- "), self.pieces(&line.pieces, Ink::Old, Ink::OldMark))
+            }
+            LineSide::New => {
+                format!("{}{}", self.ink(Ink::New, "+ "), self.pieces(&line.pieces, Ink::New, Ink::NewMark))
+            }
+        }
+    }
+
+    fn side_by_side(&mut self, hunk: &Hunk, pad: &str) {
+        let column = (self.layout.width.saturating_sub(pad.len() + 3) / 2).max(10);
+        let mut rest = &hunk.lines[..];
+        while let Some(first) = rest.first() {
+            if first.side == LineSide::Both {
+                let cell = self.cell(Some(first), column);
+                self.line(&format!("{pad}{cell} │ {cell}"));
+                rest = &rest[1..];
+                continue;
+            }
+            let old = rest.iter().take_while(|line| line.side == LineSide::Old).count();
+            let new = rest[old..].iter().take_while(|line| line.side == LineSide::New).count();
+            let (left, right) = (&rest[..old], &rest[old..old + new]);
+            for row in 0..old.max(new) {
+                let (a, b) = (self.cell(left.get(row), column), self.cell(right.get(row), column));
+                self.line(&format!("{pad}{a} │ {b}"));
+            }
+            rest = &rest[old + new..];
+        }
+    }
+
+    /// One side of a line, exactly `column` columns wide.
+    fn cell(&self, line: Option<&Line>, column: usize) -> String {
+        let Some(line) = line else { return " ".repeat(column) };
+        let (plain, mark) = match line.side {
+            LineSide::Both => (None, None),
+            LineSide::Old => (Some(Ink::Old), Some(Ink::OldMark)),
+            LineSide::New => (Some(Ink::New), Some(Ink::NewMark)),
+        };
+        let (mut out, mut used) = (String::new(), 0);
+        'pieces: for piece in &line.pieces {
+            let mut text = String::new();
+            let mut is_cut = false;
+            for c in printable(&piece.text).chars() {
+                let width = c.width().unwrap_or(0);
+                if used + width > column - 1 {
+                    text.push('…');
+                    used += 1;
+                    is_cut = true;
+                    break;
+                }
+                text.push(c);
+                used += width;
+            }
+            out.push_str(&match if piece.is_marked { mark } else { plain } {
+                Some(ink) => self.ink(ink, &text),
+                None => text,
+            });
+            if is_cut {
+                break 'pieces;
+            }
+        }
+        out + &" ".repeat(column.saturating_sub(used))
+    }
+
+    /// The gravest flags, one word each.
+    fn flags<'f>(&self, flags: impl Iterator<Item = &'f crate::diff::flag::Flag>) -> String {
+        let mut flags: Vec<_> = flags.map(|flag| (std::cmp::Reverse(flag.severity), flag.rule)).collect();
+        flags.sort_unstable();
+        let mut names: Vec<&str> = Vec::new();
+        for (_, rule) in flags {
+            if !names.contains(&rule.name()) {
+                names.push(rule.name());
+            }
+        }
+        if names.is_empty() { String::new() } else { format!("  {}", self.ink(Ink::Warn, &names.join(", "))) }
+    }
+
+    /// Documents that let the applier delete what its guards would hold.
+    fn removals(&mut self, report: &Report) {
+        for environment in &report.environments {
+            let Some(removal) = &environment.removal else { continue };
+            let title = format!(
+                "held in {}: the applier deletes this only with this document in releases/{}/",
+                environment.name, environment.name
+            );
+            self.title(&title, "");
+            for line in removal.lines() {
+                self.line(&printable(line));
+            }
+        }
+    }
+}
+
+/// `3 objects`, `1 object`.
+pub fn many(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The first digits of a hash.
+pub fn short(hash: &str, digits: usize) -> &str {
+    hash.get(..digits).unwrap_or(hash)
+}
+
+fn hashes(member: &Member<'_>) -> String {
+    let hashes = &member.object.hashes;
+    if hashes.old.is_none() && hashes.new.is_none() {
+        return String::new();
+    }
+    let digits = |hash: &Option<String>| hash.as_deref().map_or("-", |hash| short(hash, HASH_DIGITS)).to_owned();
+    format!("{} → {}", digits(&hashes.old), digits(&hashes.new))
+}
+
+fn is_long(node: &Node) -> bool {
+    node.as_str().is_some_and(|text| text.contains('\n'))
+}
+
+/// Without control characters, which could make the terminal lie; tabs become spaces.
+fn printable(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.replace('\t', "    ").replace(char::is_control, "\u{fffd}")
+}
+
+/// Items after a first text, in lines of at most `width` columns.
+fn wrapped(first: &str, items: &[String], width: usize) -> Vec<String> {
+    let indent = " ".repeat(8);
+    let mut lines = vec![first.to_owned()];
+    for (index, item) in items.iter().enumerate() {
+        let item = if index + 1 < items.len() { format!("{item}, ") } else { item.clone() };
+        let last = lines.last_mut().expect("never empty");
+        if last.len() + item.trim_end().len() > width && last.trim_end() != indent.trim_end() {
+            lines.push(format!("{indent}{item}"));
+        } else {
+            last.push_str(&item);
+        }
+    }
+    lines
 }

@@ -45,3 +45,10 @@ fn flow(value: &Value, out: &mut String) {
         }
     }
 }
+
+/// A value as lines of YAML.
+pub fn block(node: &Node) -> String {
+    let mut text = String::new();
+    yaml::canonical(&node.value, &mut text);
+    text
+}
