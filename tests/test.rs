@@ -4,6 +4,7 @@
 
 mod cli;
 mod compat;
+mod formats;
 mod fuzz;
 mod generated;
 mod layout;

@@ -21,7 +21,7 @@ use crate::yaml;
 
 use super::output::Finding;
 use super::progress::Progress;
-use super::{Output, Status};
+use super::{Output, Status, report};
 
 /// Columns where nothing tells how wide the reader's window is.
 const WIDTH_DEFAULT: usize = 100;
@@ -78,6 +78,8 @@ pub struct Args {
     /// Exit with 1 if anything differs
     #[arg(long)]
     exit_code: bool,
+    #[command(flatten)]
+    report: report::ReportArgs,
 }
 
 /// How texts of several lines are shown.
@@ -127,7 +129,10 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         findings.extend(judge(fresh, &mut report));
     }
     count(&mut report, &old, &new, git, !args.no_digests);
-    print(&report, args, output);
+    match args.report.written(&report) {
+        Some(text) => output.text(&text),
+        None => print(&report, args, output),
+    }
     let has_errors = findings.iter().any(|f: &Finding| f.diagnostic.severity == crate::error::Severity::Error);
     output.report(findings);
     Ok(match (has_errors, report.is_empty()) {

@@ -12,6 +12,7 @@ mod new;
 mod output;
 mod progress;
 mod render;
+mod report;
 mod template;
 
 use std::ffi::OsString;

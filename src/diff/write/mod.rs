@@ -1,4 +1,6 @@
 //! Reports as people and programs read them. In: a [`Report`](super::Report). Out: text.
 
+pub mod annotation;
+pub mod json;
 pub mod text;
 mod value;
