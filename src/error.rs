@@ -3,7 +3,9 @@
 //! Every stage reports with [`Diagnostic`]; nothing here prints. A place is a byte range of a
 //! [`Source`], so line and column are worked out only when somebody reads the message.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 
 use unicode_width::UnicodeWidthStr;
@@ -49,6 +51,34 @@ fn floor_char_boundary(text: &str, mut offset: usize) -> usize {
     offset
 }
 
+/// A text for one line of a terminal: control characters, which could move the cursor or forge a line, as Rust writes
+/// them in a string.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, char::is_control)
+}
+
+fn escaped(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// How to mend what the file system refused, as a line of help.
+pub fn io_help(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "give the user that kcfg runs as the right to it",
+        io::ErrorKind::ReadOnlyFilesystem => "make the file system writable",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk, then try again",
+        io::ErrorKind::FileTooLarge => "move it away: this is no file for this place",
+        _ => "put a regular file in its place, or remove it",
+    }
+}
+
 /// A byte range of a source: small and `Copy`, so that every node of a tree can carry one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
@@ -87,10 +117,10 @@ impl fmt::Display for Place {
     /// `file:line:column`, or the file alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.span.is_some() {
-            return f.write_str(&self.source.name);
+            return f.write_str(&visible(&self.source.name));
         }
         let (line, column) = self.source.line_column(self.span.start);
-        write!(f, "{}:{line}:{column}", self.source.name)
+        write!(f, "{}:{line}:{column}", visible(&self.source.name))
     }
 }
 
@@ -225,18 +255,19 @@ impl Diagnostic {
             Severity::Error => ("error", style.red),
             Severity::Warning => ("warning", style.yellow),
         };
-        let _ = writeln!(out, "{colour}{label}{}{}: {}{}", style.reset, style.bold, self.message, style.reset);
+        let message = visible_lines(&self.message);
+        let _ = writeln!(out, "{colour}{label}{}{}: {message}{}", style.reset, style.bold, style.reset);
         if let Some(place) = &self.place {
             snippet(&mut out, place, style);
         }
         for note in &self.notes {
-            let _ = writeln!(out, "{}note{}: {}", style.bold, style.reset, note.message);
+            let _ = writeln!(out, "{}note{}: {}", style.bold, style.reset, visible_lines(&note.message));
             if let Some(place) = &note.place {
                 snippet(&mut out, place, style);
             }
         }
         if let Some(help) = &self.help {
-            let _ = writeln!(out, "{}help{}: {help}", style.green, style.reset);
+            let _ = writeln!(out, "{}help{}: {}", style.green, style.reset, visible_lines(help));
         }
         out
     }
@@ -274,6 +305,11 @@ impl Style {
         blue: "\x1b[1;34m",
         reset: "\x1b[0m",
     };
+}
+
+/// The same as [`visible`] for a text of several lines.
+fn visible_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
 /// Lines longer than this are cut around the span.

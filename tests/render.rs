@@ -5,7 +5,7 @@ use std::fs;
 use crate::repo::Repo;
 
 /// A chart in Tera, a chart of Helm, a raw manifest and a release of each format.
-fn shop() -> Repo {
+pub fn shop() -> Repo {
     Repo::new(
         r#"
         -- charts/web/Chart.yaml --

@@ -2,6 +2,7 @@
 //!
 //! Whatever a table or a golden folder beside the code can prove is proved there; here is what needs the whole program.
 
+mod attack;
 mod cli;
 mod compat;
 mod formats;

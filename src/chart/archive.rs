@@ -38,6 +38,9 @@ pub(super) fn unpack(bytes: &[u8], location: &str, budget: &mut Budget) -> Resul
             continue;
         }
         let path = path_in_chart(&name).map_err(|problem| fail(format!("this packed chart {problem}: `{name}`")))?;
+        if path.contains(char::is_control) {
+            return Err(fail(format!("this packed chart holds a file whose name has a control character: `{path}`")));
+        }
         let shown = format!("{location}/{path}");
         budget.take(&shown, entry.size())?;
         let mut bytes = Vec::new();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{CHART_SIZE_BYTES_MAX, ChartFile, DEPTH_MAX, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX};
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, io_help};
+use crate::repo::{Links, read_regular};
 
 /// Reads the files of a chart folder, without those that .helmignore leaves out; sorted by path.
 ///
@@ -23,12 +24,12 @@ pub fn read_folder(path: &Path, location: &str, root: &Path) -> Result<Vec<Chart
         let diagnostic = Diagnostic::error(format!("cannot read this chart: {error}")).at_file(location);
         match error.kind() {
             io::ErrorKind::NotFound => diagnostic.help("check the path; a chart is a folder with Chart.yaml in it"),
-            _ => diagnostic,
+            _ => diagnostic.help(io_help(error)),
         }
     };
     let folder = fs::canonicalize(path).map_err(|e| unreadable(&e))?;
     let root = fs::canonicalize(root).map_err(|e| unreadable(&e))?;
-    let mut reader = Reader { root, location, rules: Rules::defaults(), files: Vec::new(), size_bytes: 0 };
+    let mut reader = Reader { root, location, rules: Rules::defaults(), files: Vec::new(), entries: 0, size_bytes: 0 };
     if !folder.starts_with(&reader.root) {
         return Err(reader.leaves_root("", &folder));
     }
@@ -39,11 +40,15 @@ pub fn read_folder(path: &Path, location: &str, root: &Path) -> Result<Vec<Chart
     }
     let helmignore = folder.join(HELMIGNORE);
     if helmignore.is_file() {
+        let target = fs::canonicalize(&helmignore).map_err(|error| reader.unreadable(HELMIGNORE, &error))?;
+        if !target.starts_with(&reader.root) {
+            return Err(reader.leaves_root(HELMIGNORE, &target));
+        }
         let bytes = reader.read_file(&helmignore, HELMIGNORE)?;
         reader.size_bytes = 0;
         reader.rules = super::load::helmignore(location, &bytes)?;
     }
-    reader.folder(&folder, "", 0)?;
+    reader.folder(&folder, "", &mut Vec::new())?;
     reader.files.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
     Ok(reader.files)
 }
@@ -53,18 +58,34 @@ struct Reader<'a> {
     location: &'a str,
     rules: Rules,
     files: Vec<ChartFile>,
+    /// Files and folders that were looked at.
+    entries: usize,
     size_bytes: u64,
 }
 
 impl Reader<'_> {
-    fn folder(&mut self, folder: &Path, below: &str, depth: usize) -> Result<(), Diagnostic> {
-        if depth > DEPTH_MAX {
-            return Err(Diagnostic::error(format!("folders are nested more than {DEPTH_MAX} deep here"))
+    /// Reads a folder; `above` are the folders that it stands in, as they are without symbolic links.
+    fn folder(&mut self, folder: &Path, below: &str, above: &mut Vec<PathBuf>) -> Result<(), Diagnostic> {
+        if above.len() > DEPTH_MAX {
+            return Err(Diagnostic::error(format!("folders are nested more than {DEPTH_MAX} deep here (DEPTH_MAX)"))
                 .at_file(self.shown(below))
-                .help("look for a symbolic link that leads back to a folder above it"));
+                .help("move what is in it further up"));
         }
+        if above.iter().any(|known| known == folder) {
+            return Err(Diagnostic::error("this symbolic link leads back to a folder above it")
+                .at_file(self.shown(below))
+                .help("remove it, or leave it out in .helmignore"));
+        }
+        above.push(folder.to_owned());
         for entry in fs::read_dir(folder).map_err(|e| self.unreadable(below, &e))? {
             let entry = entry.map_err(|e| self.unreadable(below, &e))?;
+            self.entries += 1;
+            if self.entries > FILE_COUNT_MAX {
+                let error = format!("this chart has more than {FILE_COUNT_MAX} files and folders (FILE_COUNT_MAX)");
+                return Err(Diagnostic::error(error)
+                    .at_file(self.location)
+                    .help("move what does not belong to the chart out of its folder; look for symbolic links"));
+            }
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
                 return Err(Diagnostic::error("the name of this file is not UTF-8")
@@ -79,7 +100,12 @@ impl Reader<'_> {
                     Ok(target) => target,
                     // What .helmignore leaves out may dangle.
                     Err(_) if self.rules.leaves_out(&shown, false) => continue,
-                    Err(error) => return Err(self.unreadable(&shown, &error)),
+                    Err(error) => {
+                        let shown = self.shown(&shown);
+                        return Err(Diagnostic::error(format!("this symbolic link leads nowhere: {error}"))
+                            .at_file(shown)
+                            .help("remove it, or leave it out in .helmignore"));
+                    }
                 };
                 file_type = fs::metadata(&path).map_err(|e| self.unreadable(&shown, &e))?.file_type();
                 if !self.rules.leaves_out(&shown, file_type.is_dir()) && !path.starts_with(&self.root) {
@@ -90,35 +116,44 @@ impl Reader<'_> {
                 continue;
             }
             if file_type.is_dir() {
-                self.folder(&path, &shown, depth + 1)?;
+                let before = self.files.len();
+                self.folder(&path, &shown, above)?;
+                if self.files.len() == before && is_named_as_file(&shown) {
+                    return Err(Diagnostic::error("this is an empty folder, where its name says that it is a file")
+                        .at_file(self.shown(&shown))
+                        .help("put the file back, or remove the folder"));
+                }
             } else if file_type.is_file() {
+                if is_named_as_folder(&shown) {
+                    return Err(Diagnostic::error("this is a file, but a chart has a folder of this name")
+                        .at_file(self.shown(&shown))
+                        .help("put the folder back, or remove the file"));
+                }
                 let bytes = self.read_file(&path, &shown)?;
                 self.files.push(ChartFile { path: shown, bytes });
-                if self.files.len() > FILE_COUNT_MAX {
-                    return Err(Diagnostic::error(format!("this chart has more than {FILE_COUNT_MAX} files"))
-                        .at_file(self.location)
-                        .help("leave out in .helmignore what does not belong to the chart"));
-                }
             } else {
                 return Err(Diagnostic::error("this is neither a file nor a folder, but a device, pipe or socket")
                     .at_file(self.shown(&shown))
                     .help("remove it, or leave it out in .helmignore"));
             }
         }
+        above.pop();
         Ok(())
     }
 
     fn read_file(&mut self, path: &Path, below: &str) -> Result<Arc<[u8]>, Diagnostic> {
-        let size_bytes = fs::metadata(path).map_err(|e| self.unreadable(below, &e))?.len();
-        self.size_bytes += size_bytes;
-        super::load::check_size(&self.shown(below), size_bytes)?;
+        let bytes = read_regular(path, FILE_SIZE_BYTES_MAX, Links::Followed).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => super::load::too_large(&self.shown(below)),
+            _ => self.unreadable(below, &error),
+        })?;
+        self.size_bytes += bytes.len() as u64;
         if self.size_bytes > CHART_SIZE_BYTES_MAX {
-            return Err(Diagnostic::error(format!("this chart is larger than {CHART_SIZE_BYTES_MAX} bytes"))
+            let error = format!("this chart is larger than {CHART_SIZE_BYTES_MAX} bytes (CHART_SIZE_BYTES_MAX)");
+            return Err(Diagnostic::error(error)
                 .at_file(self.location)
                 .help("leave out in .helmignore what does not belong to the chart"));
         }
-        debug_assert!(size_bytes <= FILE_SIZE_BYTES_MAX);
-        fs::read(path).map(Arc::from).map_err(|e| self.unreadable(below, &e))
+        Ok(Arc::from(bytes))
     }
 
     fn shown(&self, below: &str) -> String {
@@ -126,7 +161,7 @@ impl Reader<'_> {
     }
 
     fn unreadable(&self, below: &str, error: &io::Error) -> Diagnostic {
-        Diagnostic::error(format!("cannot read this: {error}")).at_file(self.shown(below))
+        Diagnostic::error(format!("cannot read this: {error}")).at_file(self.shown(below)).help(io_help(error))
     }
 
     fn leaves_root(&self, below: &str, target: &Path) -> Diagnostic {
@@ -136,6 +171,18 @@ impl Reader<'_> {
                 "a chart may use only files of its repository: copy the file in, or leave the link out in .helmignore",
             )
     }
+}
+
+/// Whether a file of a chart has this name, so that an empty folder in its place is a mishap.
+fn is_named_as_file(path: &str) -> bool {
+    let is_template = path.starts_with("templates/")
+        && [".yaml", ".yml", ".tpl", ".tera"].iter().any(|extension| path.ends_with(extension));
+    is_template || matches!(path, "Chart.yaml" | "values.yaml" | "values.schema.json" | "requirements.yaml")
+}
+
+/// Whether a folder of a chart has this name: without it the chart would silently give nothing.
+fn is_named_as_folder(path: &str) -> bool {
+    matches!(path, "templates" | "charts" | "crds")
 }
 
 /// A path below another one; either may be empty.
@@ -204,7 +251,7 @@ mod tests {
         fs::create_dir(&chart).unwrap();
         symlink(".", chart.join("again")).unwrap();
         let error = read_folder(&chart, "c", dir.path()).unwrap_err().to_string();
-        assert!(error.contains("nested more than"), "{error}");
+        assert!(error.contains("leads back to a folder above it") && error.contains("--> c/again"), "{error}");
         assert!(read_folder(&dir.path().join("none"), "none", dir.path()).is_err());
         let big = dir.path().join("big");
         fs::create_dir(&big).unwrap();

@@ -29,7 +29,16 @@ pub fn load(location: &str, mut files: Vec<ChartFile>) -> Result<Loaded, Vec<Dia
     files.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
     let mut loader = Loader { warnings: Vec::new(), budget: Budget::default() };
     for file in &files {
-        loader.budget.take(&join(location, &file.path), file.bytes.len() as u64).map_err(|error| vec![error])?;
+        let shown = join(location, &file.path);
+        if file.path.contains(char::is_control) {
+            // The name stands in the first line of what is rendered from it.
+            return Err(vec![
+                Diagnostic::error("the name of this file holds a control character")
+                    .at_file(shown)
+                    .help("rename it, or leave it out in .helmignore"),
+            ]);
+        }
+        loader.budget.take(&shown, file.bytes.len() as u64).map_err(|error| vec![error])?;
     }
     let chart = loader.chart(location, files, None)?;
     Ok(Loaded { chart, warnings: loader.warnings })
@@ -53,7 +62,9 @@ impl Budget {
     pub(super) fn take(&mut self, shown: &str, size_bytes: u64) -> Result<(), Diagnostic> {
         check_size(shown, size_bytes)?;
         let (Some(rest), Some(files)) = (self.size_bytes.checked_sub(size_bytes), self.files.checked_sub(1)) else {
-            let limit = format!("{FILE_COUNT_MAX} files or {CHART_SIZE_BYTES_MAX} bytes");
+            let limit = format!(
+                "{FILE_COUNT_MAX} files (FILE_COUNT_MAX) or {CHART_SIZE_BYTES_MAX} bytes (CHART_SIZE_BYTES_MAX)"
+            );
             return Err(Diagnostic::error(format!("this chart is larger than {limit}")).at_file(shown));
         };
         self.size_bytes = rest;
@@ -64,12 +75,14 @@ impl Budget {
 
 /// Refuses a file above Helm's limit.
 pub(super) fn check_size(shown: &str, size_bytes: u64) -> Result<(), Diagnostic> {
-    if size_bytes <= FILE_SIZE_BYTES_MAX {
-        return Ok(());
-    }
-    Err(Diagnostic::error(format!("this file of a chart is larger than {FILE_SIZE_BYTES_MAX} bytes"))
+    if size_bytes <= FILE_SIZE_BYTES_MAX { Ok(()) } else { Err(too_large(shown)) }
+}
+
+/// What is said of a file above Helm's limit.
+pub(super) fn too_large(shown: &str) -> Diagnostic {
+    Diagnostic::error(format!("this file of a chart is larger than {FILE_SIZE_BYTES_MAX} bytes (FILE_SIZE_BYTES_MAX)"))
         .at_file(shown)
-        .help("this is Helm's limit; leave the file out in .helmignore, or keep it elsewhere"))
+        .help("this is Helm's limit; leave the file out in .helmignore, or keep it elsewhere")
 }
 
 /// Reads .helmignore.
@@ -97,7 +110,8 @@ impl Loader {
     ) -> Result<Chart, Vec<Diagnostic>> {
         let depth = above.map_or(0, |above| above.depth + 1);
         if depth > DEPTH_MAX {
-            let error = Diagnostic::error(format!("subcharts are nested more than {DEPTH_MAX} deep")).at_file(location);
+            let error = Diagnostic::error(format!("subcharts are nested more than {DEPTH_MAX} deep (DEPTH_MAX)"))
+                .at_file(location);
             return Err(vec![error]);
         }
         let Some(chart_yaml) = files.iter().find(|file| file.path == "Chart.yaml") else {

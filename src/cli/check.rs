@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::engine;
-use crate::error::{Diagnostic, Severity};
+use crate::error::{Diagnostic, Severity, visible};
 use crate::lint::{Claim, Linted, Linter, shared};
 use crate::pipeline::{self, Finished, Job, Orphan, Plan, PlanOptions};
-use crate::rendered::{Problem, SUM_FILE};
+use crate::rendered::{self, Problem, RENDERED_FOLDER, SUM_FILE};
 
 use super::lint::{self, Format};
 use super::output::Finding;
@@ -72,6 +72,12 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         let more = linter.documents(environment).into_iter().chain(shared(&claims));
         findings.extend(more.map(|(release, diagnostic)| Finding { release: Some(release), diagnostic }));
         findings.extend(Finding::of_plan(environment));
+        let leftovers = rendered::leftovers(&context.rendered.join(&environment.name));
+        problems.extend(
+            leftovers.iter().map(|name| {
+                format!("{RENDERED_FOLDER}/{}/{name}: a render was killed and left this", environment.name)
+            }),
+        );
         if environment.is_whole {
             for orphan in environment.orphans(&context.rendered).map_err(|error| vec![error])? {
                 problems.push(match orphan {
@@ -95,7 +101,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     for problem in &problems {
         output.line(&match args.format {
             Format::Github => lint::problem_command(problem),
-            _ => problem.clone(),
+            _ => visible(problem).into_owned(),
         });
     }
     digests::print(output, &context.rendered, plan.environments.iter().map(|environment| environment.name.as_str()));

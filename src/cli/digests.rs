@@ -1,9 +1,8 @@
 //! The digests of environments, as `render` and `check` end with them, and which of their releases only kcfg can apply.
 
-use std::fs;
 use std::path::Path;
 
-use crate::rendered::{SUM_FILE, Sum, environment_digest};
+use crate::rendered::{Sum, environment_digest, sums};
 
 use super::Output;
 
@@ -41,16 +40,4 @@ fn not_portable_of(environment: &str, sums: &[(String, Sum)]) -> Vec<String> {
         (!secrets.is_empty()).then(line)
     };
     sums.iter().filter_map(of_release).collect()
-}
-
-/// The sums of an environment's releases that can be read.
-fn sums(environment: &Path) -> Vec<(String, Sum)> {
-    let Ok(entries) = fs::read_dir(environment) else { return Vec::new() };
-    let sum = |entry: fs::DirEntry| {
-        let text = fs::read_to_string(entry.path().join(SUM_FILE)).ok()?;
-        Some((entry.file_name().into_string().ok()?, Sum::parse(&text).ok()?))
-    };
-    let mut sums: Vec<(String, Sum)> = entries.flatten().filter_map(sum).collect();
-    sums.sort_by(|a, b| a.0.cmp(&b.0));
-    sums
 }

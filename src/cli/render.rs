@@ -1,6 +1,8 @@
 //! `kcfg render`: releases/<env>/ and charts/ → rendered/<env>/.
 
+use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -8,7 +10,8 @@ use rayon::prelude::*;
 use crate::engine;
 use crate::error::{Diagnostic, Severity};
 use crate::pipeline::{self, EnvironmentPlan, Finished, Job, Plan, PlanOptions};
-use crate::rendered::{self, Folder, Outcome};
+use crate::rendered::{self, Folder, Outcome, RENDERED_FOLDER};
+use crate::repo::Repository;
 
 use super::output::Finding;
 use super::progress::Progress;
@@ -56,21 +59,29 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let started = Instant::now();
     let options = PlanOptions { selectors: args.selectors.clone(), update_refs: args.update_refs };
     engine::start_pool();
-    let mut plan = Plan::read(dir, &options)?;
+    let single = |error| vec![error];
+    let repository = Repository::discover(dir).map_err(single)?;
+    // Without releases/ no rendered/ is made. The lock comes before all reading, so that of two runs the one that
+    // writes last has also read last.
+    repository.environments().map_err(single)?;
+    let _lock = rendered::lock(&repository.root.join(RENDERED_FOLDER)).map_err(single)?;
+    let mut plan = Plan::of(Arc::new(repository), &options)?;
     let context = plan.context(!args.fresh);
-    let _lock = rendered::lock(&context.rendered).map_err(|error| vec![error])?;
     let mut totals = Totals::default();
     let mut findings: Vec<Finding> = std::mem::take(&mut plan.warnings).into_iter().map(Finding::from).collect();
     let progress = Progress::start(output, &context.done, plan.job_count());
     let render = |environment: &EnvironmentPlan| {
-        rendered::remove_leftovers(&context.rendered.join(&environment.name));
+        let shown = format!("{RENDERED_FOLDER}/{}", environment.name);
+        let mut findings = rendered::remove_leftovers(&context.rendered.join(&environment.name), &shown);
         let known = environment.known_scopes(&context.rendered);
         let write = |job: &Job, finished| write(&context.rendered, job, finished);
         let written = pipeline::run(&context, &environment.jobs, &known, write);
-        (written, clean(&context.rendered, environment))
+        let (removed, more) = clean(&context.rendered, environment);
+        findings.extend(more);
+        (written, (removed, findings))
     };
     let results: Vec<_> = plan.environments.par_iter().map(render).collect();
-    for (environment, (written, (removed, strangers))) in plan.environments.iter().zip(results) {
+    for (environment, (written, (removed, more))) in plan.environments.iter().zip(results) {
         for written in written {
             totals.objects += written.objects;
             totals.written += written.outcome.written;
@@ -84,10 +95,11 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         totals.skipped += environment.skipped.len();
         totals.removed += removed;
         findings.extend(Finding::of_plan(environment));
-        findings.extend(strangers.into_iter().map(Finding::from));
+        findings.extend(more.into_iter().map(Finding::from));
     }
     drop(progress);
-    plan.write_lock().map_err(|error| vec![error])?;
+    let lock_error = plan.write_lock().err();
+    findings.extend(lock_error.map(Finding::from));
     let failed = findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error);
     output.report(findings);
     for environment in &plan.environments {
@@ -131,9 +143,9 @@ fn write(rendered: &Path, job: &Job, finished: Finished) -> Written {
 
 /// A warning for each file in a release's folder that kcfg did not write.
 fn strangers(folder: &Folder) -> Vec<Diagnostic> {
-    let warning = |name: &String| {
+    let warning = |name: &OsString| {
         Diagnostic::warning("kcfg did not write this; it stays, and `kcfg check` fails on it")
-            .at_file(format!("{}/{name}", folder.shown))
+            .at_file(format!("{}/{}", folder.shown, name.to_string_lossy()))
             .help("whoever applies the folder applies this too: move it to releases/, or away")
     };
     folder.strangers.iter().map(warning).collect()

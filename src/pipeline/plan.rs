@@ -81,8 +81,17 @@ impl Plan {
     /// There is no repository, its settings cannot be read, or a selector matches nothing. What is wrong with single
     /// documents and releases is in the plan.
     pub fn read(dir: &Path, options: &PlanOptions) -> Result<Plan, Vec<Diagnostic>> {
+        let repository = Repository::discover(dir).map_err(|error| vec![error])?;
+        Plan::of(Arc::new(repository), options)
+    }
+
+    /// Works out what the selectors ask for in a repository.
+    ///
+    /// # Errors
+    /// As for [`Plan::read`].
+    pub fn of(repository: Arc<Repository>, options: &PlanOptions) -> Result<Plan, Vec<Diagnostic>> {
         let single = |error| vec![error];
-        let repository = Arc::new(Repository::discover(dir).map_err(single)?);
+        rendered::is_folder(&repository.root.join(RENDERED_FOLDER), RENDERED_FOLDER).map_err(single)?;
         let mut found = repository.environments().map_err(single)?;
         for name in rendered_environments(&repository.root.join(RENDERED_FOLDER)) {
             if !found.names.contains(&name) {
@@ -307,6 +316,14 @@ fn environment_plan(
     plan.capabilities = capabilities;
     plan.findings.extend(docs.errors);
     plan.findings.extend(docs.warnings);
+    let folder = repository.root.join(RENDERED_FOLDER).join(&plan.name);
+    if let Err(error) = rendered::is_folder(&folder, &plan.shown()) {
+        // Said once, not for each release.
+        plan.findings.push(error);
+        plan.is_whole = false;
+        plan.owned.clear();
+        plan.refused.extend(plan.jobs.drain(..).map(|job| (job.folder, Vec::new())));
+    }
     plan
 }
 

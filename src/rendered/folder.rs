@@ -1,18 +1,23 @@
 //! A release's folder as it stands on disk: what is ours, what is a stranger's, what does not match its sum.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, io_help};
 use crate::manifest::Scopes;
+use crate::repo::{Links, read_regular};
 use crate::yaml::{self, ReadOptions};
 
 use super::sum::{Sum, hex_sha256};
 use super::{FIRST_LINE, SUM_FILE, TEMPORARY, Tree};
 
 /// The largest rendered file that is read; etcd takes objects of at most 1.5 MiB, so a larger one is no object.
-pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Git's mark of a conflict is a line of at most this many bytes: it names a branch or a commit.
+const MARK_BYTES_MAX: usize = 1024;
 
 /// rendered/<env>/<release>/ as it is.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ pub struct Folder {
     /// sha256 of every regular file but the sum, sorted by name.
     pub hashes: Vec<(String, String)>,
     /// The names of files that are not ours, and of folders and links, sorted.
-    pub strangers: Vec<String>,
+    pub strangers: Vec<OsString>,
 }
 
 /// One way in which a folder differs from what it should be.
@@ -55,18 +60,10 @@ impl Folder {
     /// Where the path is no folder (a link is not followed), or a file cannot be read.
     pub fn read(path: &Path, shown: &str) -> Result<Option<Folder>, Diagnostic> {
         let io = |name: &str, what: &str, error: &std::io::Error| {
-            Diagnostic::error(format!("cannot {what}: {error}")).at_file(name)
+            Diagnostic::error(format!("cannot {what}: {error}")).at_file(name).help(io_help(error))
         };
-        match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io(shown, "look at this folder", &error)),
-            Ok(meta) if !meta.is_dir() => {
-                let what = if meta.is_symlink() { "a symbolic link" } else { "a file" };
-                return Err(Diagnostic::error(format!("this is {what}, but a release's folder belongs here"))
-                    .at_file(shown)
-                    .help("move it away and render again; kcfg follows no links in the rendered tree"));
-            }
-            Ok(_) => {}
+        if !is_folder(path, shown)? {
+            return Ok(None);
         }
         let mut folder = Folder {
             path: path.to_owned(),
@@ -82,8 +79,8 @@ impl Folder {
             let is_file = entry.file_type().map_err(|error| io(shown, "look into this folder", &error))?.is_file();
             match entry.file_name().into_string() {
                 Ok(name) if is_file => names.push(name),
-                Ok(name) => folder.strangers.push(name),
-                Err(name) => folder.strangers.push(name.to_string_lossy().into_owned()),
+                Ok(name) => folder.strangers.push(name.into()),
+                Err(name) => folder.strangers.push(name),
             }
         }
         names.sort();
@@ -100,7 +97,7 @@ impl Folder {
             let bytes = read_file(&path.join(&name), &format!("{shown}/{name}"))?;
             let listed = folder.sum.as_ref().is_some_and(|sum| sum.file(&name).is_some());
             if !listed && !ours(&bytes) {
-                folder.strangers.push(name.clone());
+                folder.strangers.push(name.clone().into());
             }
             folder.hashes.push((name, hex_sha256(&bytes)));
         }
@@ -119,7 +116,7 @@ impl Folder {
         let mut scopes = Scopes::default();
         for file in self.sum.iter().flat_map(|sum| &sum.files) {
             if file.id.starts_with("apiextensions.k8s.io/CustomResourceDefinition/")
-                && let Ok(bytes) = fs::read(self.path.join(&file.name))
+                && let Ok(bytes) = read_regular(&self.path.join(&file.name), FILE_BYTES_MAX, Links::Refused)
                 && let Ok(source) = yaml::decode(&bytes, &file.name)
                 && let Ok(document) = yaml::read(&source, &ReadOptions::default())
             {
@@ -129,8 +126,9 @@ impl Folder {
         scopes
     }
 
-    fn is_stranger(&self, name: &str) -> bool {
-        self.strangers.binary_search_by(|stranger| stranger.as_str().cmp(name)).is_ok()
+    /// Whether something of this name is there that kcfg did not write.
+    pub fn is_stranger(&self, name: &str) -> bool {
+        self.strangers.binary_search_by(|stranger| stranger.as_os_str().cmp(name.as_ref())).is_ok()
     }
 
     /// The files against the folder's own sum.
@@ -170,10 +168,9 @@ impl Folder {
                 problems.push(Problem::Extra(name.clone(), !self.is_stranger(name)));
             }
         }
-        for name in &self.strangers {
-            let is_file = self.hashes.binary_search_by(|(file, _)| file.cmp(name)).is_ok();
-            if !is_file && !name.starts_with(TEMPORARY) {
-                problems.push(Problem::Extra(name.clone(), false));
+        for name in self.strangers.iter().map(|name| name.to_string_lossy()) {
+            if self.hashes.binary_search_by(|(file, _)| file.as_str().cmp(&name)).is_err() {
+                problems.push(Problem::Extra(name.into_owned(), false));
             }
         }
         problems
@@ -196,15 +193,70 @@ pub(super) fn verify<'a>(sum: &Sum, files: impl Iterator<Item = (&'a str, &'a st
     problems
 }
 
+/// Whether there is a folder of the tree; a symbolic link is none, for kcfg follows no link there.
+///
+/// # Errors
+/// Something else is there, or the folder above cannot be searched.
+pub fn is_folder(path: &Path, shown: &str) -> Result<bool, Diagnostic> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(metadata) => {
+            let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
+            Err(Diagnostic::error(format!("this is {what}, but a folder of the rendered tree belongs here"))
+                .at_file(shown)
+                .help("move it away and render again; kcfg follows no links in the rendered tree"))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => {
+            Err(Diagnostic::error(format!("cannot look at this folder: {error}")).at_file(shown).help(io_help(&error)))
+        }
+    }
+}
+
+/// What a killed run left in an environment's folder, by name.
+pub fn leftovers(environment: &Path) -> Vec<String> {
+    let entries = fs::read_dir(environment).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(TEMPORARY))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The sums of an environment's releases, by their folders' names; those that cannot be read are left out.
+pub fn sums(environment: &Path) -> Vec<(String, Sum)> {
+    if !is_folder(environment, "").unwrap_or(false) {
+        return Vec::new();
+    }
+    let sum = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with(TEMPORARY))?;
+        entry.file_type().ok().filter(fs::FileType::is_dir)?;
+        Some((name, read_sum(&entry.path())?))
+    };
+    let entries = fs::read_dir(environment).into_iter().flatten().flatten();
+    let mut sums: Vec<(String, Sum)> = entries.filter_map(sum).collect();
+    sums.sort_by(|a, b| a.0.cmp(&b.0));
+    sums
+}
+
+/// The sum in a release's folder, if it can be read.
+pub(super) fn read_sum(folder: &Path) -> Option<Sum> {
+    let bytes = read_regular(&folder.join(SUM_FILE), FILE_BYTES_MAX, Links::Refused).ok()?;
+    Sum::parse(std::str::from_utf8(&bytes).ok()?).ok()
+}
+
 /// The names in a folder of the tree and whether they are folders, sorted, without a write's temporary ones; nothing
 /// if there is no such folder. A link is no folder.
 ///
 /// # Errors
 /// The folder cannot be listed.
 pub fn list(path: &Path, shown: &str) -> Result<Vec<(String, bool)>, Diagnostic> {
-    let fail = |error: &std::io::Error| Diagnostic::error(format!("cannot list this folder: {error}")).at_file(shown);
+    let fail = |error: &std::io::Error| {
+        Diagnostic::error(format!("cannot list this folder: {error}")).at_file(shown).help(io_help(error))
+    };
     let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(|error| fail(&error))?,
     };
     let mut names = Vec::new();
@@ -219,20 +271,24 @@ pub fn list(path: &Path, shown: &str) -> Result<Vec<(String, bool)>, Diagnostic>
     Ok(names)
 }
 
-/// Whether a file's first line says that kcfg wrote it.
+/// Whether a file's first line says that kcfg wrote it; the first one below Git's mark, where both sides of a merge
+/// wrote it.
 pub fn ours(bytes: &[u8]) -> bool {
-    bytes.starts_with(FIRST_LINE.as_bytes())
+    let below_mark = |bytes: &[u8]| {
+        let end = bytes.iter().take(MARK_BYTES_MAX).position(|byte| *byte == b'\n');
+        end.is_some_and(|end| bytes[end + 1..].starts_with(FIRST_LINE.as_bytes()))
+    };
+    bytes.starts_with(FIRST_LINE.as_bytes()) || bytes.starts_with(b"<<<<<<< ") && below_mark(bytes)
 }
 
 pub(super) fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Diagnostic> {
-    let fail = |error: std::io::Error| Diagnostic::error(format!("cannot read this file: {error}")).at_file(shown);
-    let file = fs::File::open(path).map_err(fail)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Diagnostic::error(format!("this file is larger than {FILE_BYTES_MAX} bytes (FILE_BYTES_MAX)"))
-            .at_file(shown)
-            .help("no Kubernetes object is that large; move the file away and render again"));
-    }
-    Ok(bytes)
+    read_regular(path, FILE_BYTES_MAX, Links::Refused).map_err(|error| {
+        let (limit, help) = match error.kind() {
+            ErrorKind::FileTooLarge => {
+                (" (FILE_BYTES_MAX)", "no Kubernetes object is that large; move the file away and render again")
+            }
+            _ => ("", io_help(&error)),
+        };
+        Diagnostic::error(format!("cannot read this file: {error}{limit}")).at_file(shown).help(help)
+    })
 }

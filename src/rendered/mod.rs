@@ -10,7 +10,7 @@ mod tree;
 mod write;
 
 pub use changed::{ReleasePair, ReleaseState, StoredObject, changed};
-pub use folder::{Folder, Problem, list, ours};
+pub use folder::{FILE_BYTES_MAX, Folder, Problem, is_folder, leftovers, list, ours, sums};
 pub use names::file_names;
 pub use snapshot::{ReleaseFiles, ReleaseFolder, Snapshot, StateFile};
 pub use sum::{Sum, SumFile, environment_digest, hex_sha256};

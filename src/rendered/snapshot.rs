@@ -2,7 +2,6 @@
 //! stream of manifests. Folders are listed at once; what a release holds is read only when somebody asks.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::error::{Diagnostic, Source};
 use crate::repo::{CommitId, EntryType, Git, Selector, TreeEntry};
 use crate::yaml;
 
-use super::folder::{read_file, verify};
+use super::folder::{read_file, read_sum, verify};
 use super::sum::{Sum, hex_sha256};
 use super::{Folder, Problem, RENDERED_FOLDER, SUM_FILE, Tree, list};
 
@@ -153,7 +152,7 @@ impl ReleaseFolder {
                 let bytes = git.blob(entry.id, SUM_FILE).ok()?;
                 Sum::parse(std::str::from_utf8(&bytes).ok()?).ok()
             }
-            ReleaseFolder::Disk(path) => Sum::parse(&fs::read_to_string(path.join(SUM_FILE)).ok()?).ok(),
+            ReleaseFolder::Disk(path) => read_sum(path),
             ReleaseFolder::Memory(tree) => Some(tree.sum.clone()),
             ReleaseFolder::Plain(_) => None,
         }

@@ -17,7 +17,9 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::error::{Diagnostic, Span};
+use super::regular::{Links, read_own, read_regular};
+use super::settings::SETTINGS_BYTES_MAX;
+use crate::error::{Diagnostic, Span, io_help};
 use crate::yaml::fields::Fields;
 use crate::yaml::{self, DuplicateKeys, Entry, Map, Node, ReadOptions, Value};
 
@@ -82,14 +84,10 @@ impl Lock {
     /// # Errors
     /// The file is there and cannot be opened, or a newer kcfg wrote it.
     pub fn read(root: &Path) -> Result<(Lock, Option<Diagnostic>), Diagnostic> {
-        let bytes = match fs::read(root.join(LOCK_FILE)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Lock::default(), None)),
-            Err(error) => {
-                return Err(Diagnostic::error(format!("the lock file cannot be read: {error}")).at_file(LOCK_FILE));
-            }
-        };
-        Lock::parse(&bytes)
+        match read_own(root, LOCK_FILE, root, SETTINGS_BYTES_MAX, "SETTINGS_BYTES_MAX")? {
+            None => Ok((Lock::default(), None)),
+            Some(bytes) => Lock::parse(&bytes),
+        }
     }
 
     /// Reads a lock from the bytes of its file.
@@ -170,16 +168,20 @@ impl Lock {
     pub fn write(&self, root: &Path) -> Result<bool, Diagnostic> {
         let path = root.join(LOCK_FILE);
         let text = self.to_text();
-        match fs::read(&path) {
+        // Only the holder of the tree's lock gets here; what is there was left by a killed run.
+        let temporary = root.join(format!(".{LOCK_FILE}.tmp"));
+        let _ = fs::remove_file(&temporary);
+        match read_regular(&path, SETTINGS_BYTES_MAX, Links::Followed) {
             Ok(old) if old == text.as_bytes() => return Ok(false),
             Err(error) if error.kind() == ErrorKind::NotFound && *self == Lock::default() => return Ok(false),
             _ => {}
         }
-        let temporary = root.join(format!(".{LOCK_FILE}.{}.tmp", std::process::id()));
         let written = write_whole(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&temporary);
-            return Err(Diagnostic::error(format!("the lock file cannot be written: {error}")).at_file(LOCK_FILE));
+            return Err(Diagnostic::error(format!("the lock file cannot be written: {error}"))
+                .at_file(LOCK_FILE)
+                .help(io_help(&error)));
         }
         Ok(true)
     }
@@ -226,7 +228,7 @@ fn conflict_marker(text: &str) -> Option<usize> {
 }
 
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
+    let mut file = fs::File::create_new(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

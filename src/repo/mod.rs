@@ -9,6 +9,7 @@ mod git;
 mod glob;
 mod lock;
 mod refs;
+mod regular;
 mod revision;
 mod selector;
 mod settings;
@@ -24,6 +25,7 @@ pub use git::{Git, Remote, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX, TreeF
 pub use glob::{Glob, PathGlob};
 pub use lock::{CommitId, LOCK_FILE, LOCK_VERSION, Lock};
 pub use refs::{ChartOrigin, ChartRequest, Identity, Moved, Refs};
+pub use regular::{Links, read_regular};
 pub use revision::{EntryType, TreeEntry};
 pub use selector::Selector;
 pub use settings::{SETTINGS_FILE, Settings, Skip};
@@ -56,7 +58,7 @@ impl Repository {
         })?;
         let is_root = |folder: &&Path| {
             folder.join(RELEASES_FOLDER).is_dir()
-                || folder.join(SETTINGS_FILE).is_file()
+                || folder.join(SETTINGS_FILE).symlink_metadata().is_ok()
                 || folder.join(".git").exists()
         };
         let Some(root) = start.ancestors().find(is_root) else {
@@ -77,8 +79,8 @@ impl Repository {
         let root = root.canonicalize().map_err(|error| {
             Diagnostic::error(format!("the folder cannot be opened: {error}")).at_file(root.display().to_string())
         })?;
-        let settings = Settings::read(&root.join(SETTINGS_FILE))?;
         let git_root = root.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_path_buf);
+        let settings = Settings::read(&root, git_root.as_deref().unwrap_or(&root))?;
         Ok(Repository { root, git_root, settings, git: OnceLock::new() })
     }
 

@@ -1,10 +1,10 @@
 //! kcfg.yaml, the settings of a repository. All of it is optional, and so is the file.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::glob::PathGlob;
+use super::regular::read_own;
 use super::selector::Selector;
 use crate::error::{Diagnostic, Place, Source};
 use crate::yaml::fields::{Fields, Text, present};
@@ -12,6 +12,8 @@ use crate::yaml::{self, DuplicateKeys, Map, ReadOptions};
 
 /// The name of the file.
 pub const SETTINGS_FILE: &str = "kcfg.yaml";
+/// Bytes of kcfg.yaml, and of kcfg.lock.
+pub const SETTINGS_BYTES_MAX: u64 = 4 << 20;
 
 const KEYS: [&str; 8] = ["kcfg", "branch", "kubeVersion", "apiVersions", "repository", "skip", "ignore", "diff"];
 
@@ -48,19 +50,15 @@ pub struct Skip {
 }
 
 impl Settings {
-    /// Reads the file, if it is there.
+    /// Reads the file below `root`, if it is there; a symbolic link may not lead out of `top`.
     ///
     /// # Errors
     /// It cannot be read, holds a key that nobody knows, or asks for a newer kcfg.
-    pub fn read(path: &Path) -> Result<Settings, Diagnostic> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Settings::default()),
-            Err(error) => {
-                return Err(Diagnostic::error(format!("the settings cannot be read: {error}")).at_file(SETTINGS_FILE));
-            }
-        };
-        Settings::parse(&yaml::decode(&bytes, SETTINGS_FILE)?)
+    pub fn read(root: &Path, top: &Path) -> Result<Settings, Diagnostic> {
+        match read_own(root, SETTINGS_FILE, top, SETTINGS_BYTES_MAX, "SETTINGS_BYTES_MAX")? {
+            None => Ok(Settings::default()),
+            Some(bytes) => Settings::parse(&yaml::decode(&bytes, SETTINGS_FILE)?),
+        }
     }
 
     /// Reads the settings from a text.
