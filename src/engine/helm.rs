@@ -225,6 +225,8 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
         let (texts, checksums) = executor.take_records();
         output.random_texts.extend(texts.into_iter().map(|text| random::record(&context, unit, text)));
         output.checksums.extend(checksums);
+        let calls = executor.take_random_calls();
+        output.random_calls.extend(calls.iter().map(|sites| random::call(&context, unit, sites)));
         match result {
             Ok(text) => {
                 if unit.path.ends_with(NOTES_SUFFIX) {

@@ -84,6 +84,8 @@ pub struct RenderOutput {
     pub used_randomness: bool,
     /// The random texts that were made, where a fixed generator made them.
     pub random_texts: Vec<RandomText>,
+    /// The calls that asked for randomness or the time.
+    pub random_calls: Vec<RandomCall>,
     /// What checksum functions gave after something random was asked for, with a fixed generator.
     pub checksums: Vec<String>,
 }
@@ -98,11 +100,7 @@ pub struct RandomText {
     /// The text.
     pub text: String,
     /// The call.
-    pub site: CallSite,
-    /// The call, for diagnostics.
-    pub place: Place,
-    /// The values of the release that would have been taken instead, as paths, where known.
-    pub values: Vec<String>,
+    pub call: RandomCall,
 }
 
 /// The text that one template gave.
@@ -114,6 +112,21 @@ pub struct RenderedFile {
     pub template: Arc<Source>,
     /// The rendered text.
     pub text: String,
+}
+
+/// A call that asked for randomness or the time.
+#[derive(Debug, Clone)]
+pub struct RandomCall {
+    /// The template that ran, as [`RenderedFile::path`] has it.
+    pub path: String,
+    /// The call.
+    pub site: CallSite,
+    /// The call, for diagnostics.
+    pub place: Place,
+    /// The values of the release that would have been taken instead, as paths, where known.
+    pub instead: Vec<String>,
+    /// The values because of which it was called, where known and where nothing would have been taken instead.
+    pub because: Vec<String>,
 }
 
 /// The chart itself, if a caller needs it.

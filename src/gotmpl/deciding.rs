@@ -1,5 +1,5 @@
-//! Which values decide that a call runs: those that its own pipeline would rather have (`default`), and those whose
-//! absence leads into the branch it stands in. So that an error can say what to set.
+//! Which values decide that a call runs: those that its own pipeline would rather have (`default`) and those whose
+//! absence leads into the branch it stands in; and the other conditions around it. So that an error can say what to set.
 
 use std::sync::Arc;
 
@@ -7,11 +7,20 @@ use super::ast::{Branch, Command, Expr, ExprKind, Node, Pipe, Segment, Span};
 use super::error::Site;
 use super::set::TemplateSet;
 
+/// Paths below `.Values`, the nearest to a call first.
+#[derive(Debug, Default)]
+pub struct DecidingValues {
+    /// What would have been taken instead of the call, had it been set.
+    pub instead: Vec<Vec<Arc<str>>>,
+    /// What is set so that the call runs.
+    pub because: Vec<Vec<Arc<str>>>,
+}
+
 impl TemplateSet {
-    /// The paths below `.Values` that decide about the call at `site`, the nearest ones first. None where none are
-    /// known, or where the call stands in a text that only `tpl` saw.
-    pub fn deciding_values(&self, site: &Site) -> Vec<Vec<Arc<str>>> {
-        let mut found = Vec::new();
+    /// The values that decide about the call at `site`. None where none are known, or where the call stands in a text
+    /// that only `tpl` saw.
+    pub fn deciding_values(&self, site: &Site) -> DecidingValues {
+        let mut found = DecidingValues::default();
         for body in self.bodies().filter(|body| Arc::ptr_eq(&body.text.text, &site.text.text)) {
             if search(&body.nodes, site.span, &mut found) {
                 break;
@@ -24,7 +33,7 @@ impl TemplateSet {
 type Paths = Vec<Vec<Arc<str>>>;
 
 /// Whether the call is in one of the nodes. The values are added on the way back, so the nearest come first.
-fn search(nodes: &[Node], call: Span, found: &mut Paths) -> bool {
+fn search(nodes: &[Node], call: Span, found: &mut DecidingValues) -> bool {
     nodes.iter().any(|node| match node {
         Node::Text(_) | Node::Break | Node::Continue => false,
         Node::Action(pipe) => in_pipe(pipe, call, found),
@@ -34,31 +43,27 @@ fn search(nodes: &[Node], call: Span, found: &mut Paths) -> bool {
     })
 }
 
-fn in_branch(branch: &Branch, call: Span, is_condition: bool, found: &mut Paths) -> bool {
+fn in_branch(branch: &Branch, call: Span, is_condition: bool, found: &mut DecidingValues) -> bool {
     if in_pipe(&branch.pipe, call, found) {
         return true;
     }
-    // A value whose presence leads here does not help; one whose absence does.
-    let then_is_absence = is_condition && says_not(&branch.pipe);
-    if search(&branch.then, call, found) {
-        if then_is_absence {
-            add_pipe(&branch.pipe, call, found);
-        }
-        return true;
+    let is_not = says_not(&branch.pipe);
+    let is_there = search(&branch.then, call, found);
+    if !is_there && !search(&branch.otherwise, call, found) {
+        return false;
     }
-    if search(&branch.otherwise, call, found) {
-        if is_condition && !then_is_absence {
-            add_pipe(&branch.pipe, call, found);
-        }
-        return true;
+    if is_condition {
+        // Of `if A else B`, A is what B does without.
+        let list = if is_there == is_not { &mut found.instead } else { &mut found.because };
+        add_pipe(&branch.pipe, call, list);
     }
-    false
+    true
 }
 
-fn in_pipe(pipe: &Pipe, call: Span, found: &mut Paths) -> bool {
+fn in_pipe(pipe: &Pipe, call: Span, found: &mut DecidingValues) -> bool {
     let is_inside = pipe.span.start <= call.start && call.end <= pipe.span.end;
     if is_inside {
-        add_pipe(pipe, call, found);
+        add_pipe(pipe, call, &mut found.instead);
     }
     is_inside
 }
@@ -132,21 +137,21 @@ mod tests {
     use crate::gotmpl::Text;
 
     #[test]
-    fn the_nearest_values_come_first_and_those_whose_presence_leads_here_do_not() {
+    fn the_nearest_values_come_first_and_those_whose_presence_leads_here_stand_apart() {
         for (template, expected) in [
-            ("{{ .Values.a.b | default (randAlphaNum 8) }}", "a.b"),
-            ("{{ default (randAlphaNum 8) $.Values.a | b64enc | quote }}", "a"),
-            ("{{ if .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}", "a"),
-            ("{{ if .Values.a }}x{{ else if .Values.b }}y{{ else }}{{ randAlphaNum 8 }}{{ end }}", "b a"),
-            ("{{ if .Values.on }}{{ with .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}{{ end }}", "a"),
+            ("{{ .Values.a.b | default (randAlphaNum 8) }}", "a.b |"),
+            ("{{ default (randAlphaNum 8) $.Values.a | b64enc | quote }}", "a |"),
+            ("{{ if .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}", "a |"),
+            ("{{ if .Values.a }}x{{ else if .Values.b }}y{{ else }}{{ randAlphaNum 8 }}{{ end }}", "b a |"),
+            ("{{ if .Values.on }}{{ with .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}{{ end }}", "a | on"),
             (
                 "{{ if not .Values.existing }}{{ $x := coalesce .Values.a .Values.b (randAlphaNum 8) }}{{ end }}",
-                "a b existing",
+                "a b existing |",
             ),
-            ("{{ if not .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}", ""),
-            ("{{ if hasKey .Values.a \"b\" }}{{ else }}{{ randAlphaNum (int .Values.length) }}{{ end }}", "a.b"),
-            ("{{ define \"p\" }}{{ if .context.Values.a }}{{ else }}{{ randAlphaNum 8 }}{{ end }}{{ end }}", "a"),
-            ("{{ range .Values.a }}{{ randAlphaNum 8 }}{{ end }}", ""),
+            ("{{ if not .Values.a }}x{{ else }}{{ randAlphaNum 8 }}{{ end }}", "| a"),
+            ("{{ if hasKey .Values.a \"b\" }}{{ else }}{{ randAlphaNum (int .Values.length) }}{{ end }}", "a.b |"),
+            ("{{ define \"p\" }}{{ if .context.Values.a }}{{ else }}{{ randAlphaNum 8 }}{{ end }}{{ end }}", "a |"),
+            ("{{ range .Values.a }}{{ randAlphaNum 8 }}{{ end }}", "|"),
         ] {
             let functions = Functions::new(sprig::TABLES);
             let text = Arc::new(Text { name: "t".into(), text: template.into() });
@@ -157,8 +162,9 @@ mod tests {
             let end = if template.contains("(int") { start + "randAlphaNum (int .Values.length)".len() } else { end };
             let site = Site { text, span: Span::new(start, end) };
             let found = set.deciding_values(&site);
-            let found: Vec<String> = found.iter().map(|path| path.join(".")).collect();
-            assert_eq!(found.join(" "), expected, "{template}");
+            let shown = |paths: Paths| paths.iter().map(|path| path.join(".")).collect::<Vec<_>>().join(" ");
+            let found = format!("{} | {}", shown(found.instead), shown(found.because));
+            assert_eq!(found.trim(), expected, "{template}");
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Executor<'a> {
     pub(super) call: Span,
     /// The calls of templates that led to the template that runs, the outermost first.
     calls: Vec<Site>,
+    /// The calls that asked for randomness or the time, each with the calls that led there, nearest first.
+    random_calls: Vec<Vec<Site>>,
     /// What the function that runs warned of.
     pub(super) warning: Option<&'static str>,
     warnings: Vec<(&'static str, Site)>,
@@ -96,6 +98,7 @@ impl<'a> Executor<'a> {
             texts: HashMap::new(),
             call: Span::new(0, 0),
             calls: Vec::new(),
+            random_calls: Vec::new(),
             warning: None,
             warnings: Vec::new(),
         }
@@ -126,6 +129,12 @@ impl<'a> Executor<'a> {
     /// The random texts and the checksums that were made since the last time, if the generator keeps records.
     pub fn take_records(&mut self) -> (Vec<RandomText>, Vec<String>) {
         self.generator.take_records()
+    }
+
+    /// The calls that asked for randomness or the time since the last time, each with the calls that led there, nearest
+    /// first. Of very many, the first ones.
+    pub fn take_random_calls(&mut self) -> Vec<Vec<Site>> {
+        std::mem::take(&mut self.random_calls)
     }
 
     /// What functions warned of, each warning once, with the first place that gave it.
@@ -430,6 +439,16 @@ impl<'a> Executor<'a> {
         self.calls.push(Site { text: self.body.text.clone(), span });
     }
 
+    fn note_random_call(&mut self) {
+        /// Loops may call very often.
+        const RANDOM_CALLS_MAX: usize = 100;
+        let site = Site { text: self.body.text.clone(), span: self.call };
+        let is_known = |known: &Vec<Site>| known[0].span == site.span && Arc::ptr_eq(&known[0].text, &site.text);
+        if self.random_calls.len() < RANDOM_CALLS_MAX && !self.random_calls.iter().any(is_known) {
+            self.random_calls.push(std::iter::once(site).chain(self.calls.iter().rev().cloned()).collect());
+        }
+    }
+
     pub(super) fn variable(&self, name: Variable) -> Option<&Operand> {
         self.variables[self.base..].iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -465,14 +484,20 @@ impl<'a> Executor<'a> {
 
 impl Host for Executor<'_> {
     fn generator(&mut self) -> &mut dyn Generator {
+        self.note_random_call();
         self.generator
     }
 
     fn random_text(&mut self, alphabet: Alphabet, length: usize) -> String {
+        self.note_random_call();
         let site = Site { text: self.body.text.clone(), span: self.call };
         let calls = &self.calls;
         self.generator
             .text(alphabet, length, &mut || std::iter::once(&site).chain(calls.iter().rev()).cloned().collect())
+    }
+
+    fn note_checksum(&mut self, checksum: &str) {
+        self.generator.note_checksum(checksum);
     }
 
     fn warn(&mut self, message: &'static str) {

@@ -60,6 +60,8 @@ pub trait Host {
     fn generator(&mut self) -> &mut dyn Generator;
     /// A random text, on record as made by the call that runs.
     fn random_text(&mut self, alphabet: Alphabet, length: usize) -> String;
+    /// Notes what a checksum function gave.
+    fn note_checksum(&mut self, checksum: &str);
     /// Says something that refuses nothing about the call that runs.
     fn warn(&mut self, message: &'static str) {
         let _ = message;

@@ -30,6 +30,7 @@ mod value;
 
 pub use ast::{Body, Parsed, Span, TPL_NAME, Text};
 pub use builtins::Builtin;
+pub use deciding::DecidingValues;
 pub use error::{Culprit, Error, Frame, FrameKind, ParseError, Site};
 pub use exec::{
     CONTAINERS_MAX, DEPTH_MAX, Executor, INCLUDE_RECURSION_MAX, NO_VALUE, OUTPUT_BYTES_MAX, PRODUCED_BYTES_MAX,

@@ -49,14 +49,6 @@ pub struct RandomText {
     pub sites: Vec<Site>,
 }
 
-impl RandomText {
-    /// The call that made it.
-    pub fn site(&self) -> CallSite {
-        let site = &self.sites[0];
-        CallSite { text: site.text.text.clone(), span: site.span }
-    }
-}
-
 impl Alphabet {
     /// The characters; none for bytes and UUIDs, whose texts are not drawn character by character.
     pub fn characters(self) -> &'static [u8] {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 
-use crate::engine::{Alphabet, CallSite, RandomText};
+use crate::engine::{Alphabet, CallSite, RandomCall, RandomText};
 use crate::error::{Diagnostic, Place, Span};
 use crate::manifest::{GENERATED_ENCODINGS_MAX, GeneratedForm, GeneratedLeaf, Manifest, Object};
 use crate::yaml::{Node, Value};
@@ -23,6 +23,8 @@ use crate::yaml::{Node, Value};
 pub struct Records {
     /// The random texts that were made.
     pub texts: Vec<RandomText>,
+    /// The calls that asked for randomness or the time.
+    pub calls: Vec<RandomCall>,
     /// What checksum functions gave.
     pub checksums: Vec<String>,
 }
@@ -54,9 +56,9 @@ pub fn candidates(manifests: &[Manifest], records: &Records) -> Vec<CallSite> {
         each_text(&manifest.node, &mut |text| {
             for layer in layers(text) {
                 if let Some(made) = texts.get(layer.as_str())
-                    && !sites.contains(&made.site)
+                    && !sites.contains(&made.call.site)
                 {
-                    sites.push(made.site.clone());
+                    sites.push(made.call.site.clone());
                 }
             }
         });
@@ -159,12 +161,14 @@ impl<'a> Settling<'a> {
         }
         // What is no leaf of a Secret is judged when all these leaves are known.
         let mut reported = HashMap::new();
+        let mut checksums = Vec::new();
         for (index, difference) in others {
             match self.fixed_checksum(index, &difference) {
                 Some(value) => {
                     allowed.entry(index).or_default().insert(difference.path.clone());
                     changes.push(Change::Fix(index, difference.path, value));
                 }
+                None if self.is_checksum(&difference) => checksums.push((index, difference)),
                 None => {
                     let count = reported.entry(index).or_insert(0_usize);
                     *count += 1;
@@ -173,6 +177,10 @@ impl<'a> Settling<'a> {
                     }
                 }
             }
+        }
+        // A checksum over what is an error already is none of its own.
+        if errors.is_empty() {
+            errors.extend(checksums.iter().map(|(index, difference)| self.error(*index, difference)));
         }
         if errors.is_empty() {
             errors.extend(self.unexplained(&allowed));
@@ -195,7 +203,8 @@ impl<'a> Settling<'a> {
         }
         let (made, form) = whole(&self.texts[0], difference.first?.as_str()?)?;
         let (other, other_form) = whole(&self.texts[1], difference.second?.as_str()?)?;
-        (made.site == other.site && form == other_form).then(|| (made, GeneratedLeaf { key: key.to_string(), form }))
+        (made.call.site == other.call.site && form == other_form)
+            .then(|| (made, GeneratedLeaf { key: key.to_string(), form }))
     }
 
     fn used_twice(&self, index: usize, difference: &Difference<'_>, made: &RandomText) -> Option<Diagnostic> {
@@ -206,28 +215,28 @@ impl<'a> Settling<'a> {
             format!("one random value is used in {} of {} and in {field} of {}", shown(path), other.id, object.id);
         let place = Place { source: other.manifest.rendered.clone(), span: *span };
         let error = Diagnostic::error(message).note("the other one is here", Some(place));
-        Some(object.manifest.point(explain(error, made), difference.span))
+        Some(object.manifest.point(explain(error, &made.call), difference.span))
     }
 
     /// The value of a checksum that depends on nothing random but leaves that are left out.
     fn fixed_checksum(&self, index: usize, difference: &Difference<'_>) -> Option<Value> {
+        let may_be = !self.generated.is_empty() && self.is_checksum(difference) && self.part(difference).is_none();
+        may_be.then(|| self.pinned(index, &difference.path))?
+    }
+
+    /// Whether it is an annotation that holds a checksum, or the beginning of one.
+    fn is_checksum(&self, difference: &Difference<'_>) -> bool {
         let [.., Step::Key(metadata), Step::Key(annotations), Step::Key(_)] = difference.path.as_slice() else {
-            return None;
+            return false;
         };
-        if (&**metadata, &**annotations) != ("metadata", "annotations") || self.generated.is_empty() {
-            return None;
-        }
-        for (node, records) in [difference.first, difference.second].into_iter().zip(&self.renders.records) {
-            let text = node?.as_str()?;
+        let holds_one = |node: Option<&Node>, records: &Records| {
+            let Some(text) = node.and_then(Node::as_str) else { return false };
             let is_cut = |checksum: &String| text.len() >= CHECKSUM_LENGTH_MIN && checksum.starts_with(text);
-            if !records.checksums.iter().any(|checksum| text.contains(checksum.as_str()) || is_cut(checksum)) {
-                return None;
-            }
-        }
-        if self.part(difference).is_some() {
-            return None;
-        }
-        self.pinned(index, &difference.path)
+            records.checksums.iter().any(|checksum| text.contains(checksum.as_str()) || is_cut(checksum))
+        };
+        let nodes = [difference.first, difference.second].into_iter();
+        (&**metadata, &**annotations) == ("metadata", "annotations")
+            && nodes.zip(&self.renders.records).all(|(node, records)| holds_one(node, records))
     }
 
     /// The value that both pinned renders have at a path, if they agree.
@@ -248,7 +257,8 @@ impl<'a> Settling<'a> {
         let first = layers(difference.first?.as_str()?);
         let [records, others] = &self.renders.records;
         records.texts.iter().find(|made| {
-            is_in(&first, made) && others.texts.iter().any(|other| other.site == made.site && is_in(&second, other))
+            is_in(&first, made)
+                && others.texts.iter().any(|other| other.call.site == made.call.site && is_in(&second, other))
         })
     }
 
@@ -269,14 +279,41 @@ impl<'a> Settling<'a> {
             error = error.note("the other one is here", Some(place));
         }
         let made = part.or_else(|| self.only_generated(index, difference));
-        let error = match made {
-            Some(made) => explain(error, made),
-            None => error.help(
-                "the template makes it up (randAlphaNum, genCA, now, uuidv4, …) where no value is given: set that value \
-                 in the release, so that what is reviewed is what is applied",
-            ),
-        };
-        object.manifest.point(error, difference.span)
+        let error = object.manifest.point(error, difference.span);
+        match made {
+            Some(made) => explain(error, &made.call),
+            None => self.explain_by_template(error, object),
+        }
+    }
+
+    /// What is known of a field that holds no random text itself: it comes from the call on the template's line that made
+    /// it, from the only call of its template, or from one of several.
+    fn explain_by_template(&self, error: Diagnostic, object: &Object) -> Diagnostic {
+        /// Further calls are not shown.
+        const CALLS_MAX: usize = 3;
+        let is_allowed = |call: &RandomCall| self.generated.keys().any(|t| self.texts[0][t].call.site == call.site);
+        let calls = self.renders.records[0].calls.iter();
+        let calls: Vec<&RandomCall> = calls.filter(|call| call.path == object.path && !is_allowed(call)).collect();
+        match calls.as_slice() {
+            [] => error.help(GENERAL_HELP),
+            [call] => explain(error, call),
+            calls => {
+                let line_of = |place: &Place| place.source.line_at(place.span.start).1;
+                let is_on_line = |call: &&&RandomCall| {
+                    error.notes.iter().filter_map(|note| note.place.as_ref()).any(|line| {
+                        Arc::ptr_eq(&line.source.text, &call.place.source.text) && line_of(line) == line_of(&call.place)
+                    })
+                };
+                if let Some(call) = calls.iter().find(is_on_line) {
+                    return explain(error, call);
+                }
+                let error = calls
+                    .iter()
+                    .take(CALLS_MAX)
+                    .fold(error, |error, call| error.note("this call may make it up", Some(call.place.clone())));
+                error.help(GENERAL_HELP)
+            }
+        }
     }
 
     /// Where a field depends on nothing random but leaves that are left out: the call behind these, if there is one only.
@@ -284,7 +321,7 @@ impl<'a> Settling<'a> {
         self.pinned(index, &difference.path)?;
         let mut texts = self.generated.keys().map(|text| self.texts[0][text]);
         let made = texts.next()?;
-        texts.all(|other| other.site == made.site).then_some(made)
+        texts.all(|other| other.call.site == made.call.site).then_some(made)
     }
 
     /// What the pinned renders show beside the leaves and checksums that are allowed: it hangs on a random text without
@@ -315,16 +352,32 @@ impl Difference<'_> {
     }
 }
 
-/// Says which call made a random text, and what to set instead.
-fn explain(error: Diagnostic, made: &RandomText) -> Diagnostic {
-    let error = error.note("this call makes it up", Some(made.place.clone()));
-    let values: Vec<String> = made.values.iter().map(|path| format!("`{path}`")).collect();
-    match values.as_slice() {
-        [] => error.help("give it a value in the release, so that what is reviewed is what is applied"),
-        _ => error.help(format!(
-            "set {} in the release's values, so that what is reviewed is what is applied",
-            values.join(" or ")
+/// Says which call made something up, and what to set instead.
+fn explain(error: Diagnostic, call: &RandomCall) -> Diagnostic {
+    let error = error.note("this call makes it up", Some(call.place.clone()));
+    match (call.instead.as_slice(), call.because.as_slice()) {
+        ([], []) => error.help(GENERAL_HELP),
+        ([], because) => error.help(format!(
+            "the call hangs on {}: set it otherwise in the release's values, so that what is reviewed is what is applied",
+            quoted(because, "and")
         )),
+        (instead, _) => error.help(format!(
+            "set {} in the release's values, so that what is reviewed is what is applied",
+            quoted(instead, "or")
+        )),
+    }
+}
+
+/// What helps where no value is known.
+const GENERAL_HELP: &str = "give it a value in the release, or change the condition under which it is made up, so that \
+                            what is reviewed is what is applied";
+
+/// `a`, `b` and `c`.
+fn quoted(paths: &[String], conjunction: &str) -> String {
+    let quoted: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+    match quoted.as_slice() {
+        [many @ .., last] if !many.is_empty() => format!("{} {conjunction} {last}", many.join(", ")),
+        _ => quoted.concat(),
     }
 }
 

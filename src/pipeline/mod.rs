@@ -217,7 +217,7 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
         };
         let output = chart.engine.render(&input)?;
         let used = output.used_randomness;
-        let records = Records { texts: output.random_texts, checksums: output.checksums };
+        let records = Records { texts: output.random_texts, calls: output.random_calls, checksums: output.checksums };
         let mut warnings = output.warnings;
         let mut sorted = manifest::sort(output.files)?;
         warnings.append(&mut sorted.warnings);

@@ -1,17 +1,24 @@
 //! Random texts with what a person needs to know of them: where they were made, and which value to set instead.
 
+use std::sync::Arc;
+
 use super::Unit;
 use super::report::Context;
-use crate::engine::RandomText;
+use crate::engine::{CallSite, RandomCall, RandomText};
 use crate::gotmpl::{self, Site};
 use crate::yaml::{Node, Value};
 
 /// A text that a fixed generator made while `unit` ran.
 pub(super) fn record(context: &Context<'_>, unit: &Unit<'_>, made: gotmpl::RandomText) -> RandomText {
-    let site = made.site();
-    let values = values(context, &chart_path(&unit.path), &made.sites);
-    let place = context.place(&made.sites[0]);
-    RandomText { alphabet: made.alphabet, length: made.length, text: made.text, site, place, values }
+    let call = call(context, unit, &made.sites);
+    RandomText { alphabet: made.alphabet, length: made.length, text: made.text, call }
+}
+
+/// A call that asked for randomness while `unit` ran, and the calls that led there, nearest first.
+pub(super) fn call(context: &Context<'_>, unit: &Unit<'_>, sites: &[Site]) -> RandomCall {
+    let (instead, because) = values(context, &chart_path(&unit.path), sites);
+    let site = CallSite { text: sites[0].text.text.clone(), span: sites[0].span };
+    RandomCall { path: (*unit.path).to_owned(), site, place: context.place(&sites[0]), instead, because }
 }
 
 /// Where the values of a template's chart are in those of the release: below the names of the subcharts in its path.
@@ -20,24 +27,28 @@ fn chart_path(path: &str) -> Vec<&str> {
     chart.split("/charts/").skip(1).collect()
 }
 
-/// The values that decide about the nearest of these calls for which any are known.
-fn values(context: &Context<'_>, chart: &[&str], sites: &[Site]) -> Vec<String> {
+/// The values that would have been taken instead of the nearest of these calls for which any are known, else the
+/// values because of which they ran.
+fn values(context: &Context<'_>, chart: &[&str], sites: &[Site]) -> (Vec<String>, Vec<String>) {
     /// More than these confuse more than they help.
     const VALUES_MAX: usize = 3;
+    let full = |paths: &[Vec<String>]| -> Vec<String> {
+        paths.iter().take(VALUES_MAX).map(|path| full_path(chart, path)).collect()
+    };
+    let mut because = Vec::new();
     for site in sites {
-        let mut found: Vec<Vec<String>> = context
-            .templates
-            .deciding_values(site)
-            .iter()
-            .map(|path| path.iter().map(|key| (**key).to_owned()).collect())
-            .collect();
-        found.extend(named_values(context, chart, site));
-        found.truncate(VALUES_MAX);
-        if !found.is_empty() {
-            return found.iter().map(|path| full_path(chart, path)).collect();
+        let found = context.templates.deciding_values(site);
+        let owned = |paths: &[Vec<Arc<str>>]| -> Vec<Vec<String>> {
+            paths.iter().map(|path| path.iter().map(|key| (**key).to_owned()).collect()).collect()
+        };
+        let mut instead = owned(&found.instead);
+        instead.extend(named_values(context, chart, site));
+        if !instead.is_empty() {
+            return (full(&instead), Vec::new());
         }
+        because.extend(owned(&found.because));
     }
-    Vec::new()
+    (Vec::new(), full(&because))
 }
 
 fn full_path(chart: &[&str], path: &[String]) -> String {
