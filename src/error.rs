@@ -355,17 +355,38 @@ fn window(line: &str, from: usize, to: usize) -> (usize, usize) {
     (start, end)
 }
 
+/// Why reading or writing failed, in the system's words without its number.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// The name nearest to `wanted`, if it is near enough to be what somebody meant.
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Below this share of equal characters a suggestion confuses more than it helps.
     const RATIO_MIN: f32 = 0.7;
     let lower = wanted.to_lowercase();
+    let ratio = |name: &str| match is_swapped(&lower, name) {
+        true => 1.0,
+        false => similar::TextDiff::from_chars(lower.as_str(), name).ratio(),
+    };
     known
         .into_iter()
-        .map(|name| (similar::TextDiff::from_chars(lower.as_str(), name.to_lowercase().as_str()).ratio(), name))
+        .map(|name| (ratio(&name.to_lowercase()), name))
         .filter(|(ratio, _)| *ratio >= RATIO_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, name)| name)
+}
+
+/// Whether two names differ by two neighbouring characters only, which stand the other way round.
+fn is_swapped(a: &str, b: &str) -> bool {
+    let different: Vec<_> = a.chars().zip(b.chars()).enumerate().filter(|(_, (a, b))| a != b).collect();
+    match different[..] {
+        [(i, (a1, b1)), (j, (a2, b2))] => i + 1 == j && a1 == b2 && a2 == b1 && a.chars().count() == b.chars().count(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -399,5 +420,7 @@ mod tests {
     fn the_nearest_name_is_found_and_a_far_one_is_not() {
         assert_eq!(nearest("releasName", ["releaseName", "values", "chart"]), Some("releaseName"));
         assert_eq!(nearest("zzz", ["releaseName", "values"]), None);
+        assert_eq!(nearest("wbe", ["api", "web"]), Some("web"));
+        assert_eq!(nearest("abc", ["cab", "acd"]), None);
     }
 }

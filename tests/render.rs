@@ -209,7 +209,8 @@ fn a_selector_renders_only_what_it_names() {
     repo.kcfg(&["render", "prod/web"]).code(0).says("1 releases, 1 objects: 1 written");
     assert_eq!(repo.list("rendered"), ["prod/web/configmap-web.yaml", "prod/web/kcfg.sum"]);
     repo.kcfg(&["render", "prod/*"]).code(0).says("3 releases");
-    repo.kcfg(&["render", "prod/wbe"]).code(2).complains("releases are old, quota, web");
+    repo.kcfg(&["render", "prod/wbe"]).code(2).complains("did you mean `prod/web`?");
+    repo.kcfg(&["render", "prod/x"]).code(2).complains("releases are old, quota, web");
 }
 
 #[test]

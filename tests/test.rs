@@ -5,6 +5,7 @@
 mod attack;
 mod cli;
 mod compat;
+mod errors;
 mod formats;
 mod fuzz;
 mod generated;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{CHART_SIZE_BYTES_MAX, ChartFile, DEPTH_MAX, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX};
-use crate::error::{Diagnostic, io_help};
+use crate::error::{Diagnostic, io_help, reason};
 use crate::repo::{Links, read_regular};
 
 /// Reads the files of a chart folder, without those that .helmignore leaves out; sorted by path.
@@ -21,7 +21,7 @@ use crate::repo::{Links, read_regular};
 /// of too many files.
 pub fn read_folder(path: &Path, location: &str, root: &Path) -> Result<Vec<ChartFile>, Diagnostic> {
     let unreadable = |error: &io::Error| {
-        let diagnostic = Diagnostic::error(format!("cannot read this chart: {error}")).at_file(location);
+        let diagnostic = Diagnostic::error(format!("cannot read this chart: {}", reason(error))).at_file(location);
         match error.kind() {
             io::ErrorKind::NotFound => diagnostic.help("check the path; a chart is a folder with Chart.yaml in it"),
             _ => diagnostic.help(io_help(error)),
@@ -101,10 +101,10 @@ impl Reader<'_> {
                     // What .helmignore leaves out may dangle.
                     Err(_) if self.rules.leaves_out(&shown, false) => continue,
                     Err(error) => {
-                        let shown = self.shown(&shown);
-                        return Err(Diagnostic::error(format!("this symbolic link leads nowhere: {error}"))
-                            .at_file(shown)
-                            .help("remove it, or leave it out in .helmignore"));
+                        let target = fs::read_link(&path).unwrap_or_default();
+                        let what = format!("this is a link to {}: {}", target.display(), reason(&error));
+                        let help = "correct or remove the link, or leave it out in .helmignore";
+                        return Err(Diagnostic::error(what).at_file(self.shown(&shown)).help(help));
                     }
                 };
                 file_type = fs::metadata(&path).map_err(|e| self.unreadable(&shown, &e))?.file_type();
@@ -161,7 +161,7 @@ impl Reader<'_> {
     }
 
     fn unreadable(&self, below: &str, error: &io::Error) -> Diagnostic {
-        Diagnostic::error(format!("cannot read this: {error}")).at_file(self.shown(below)).help(io_help(error))
+        Diagnostic::error(format!("cannot read this: {}", reason(error))).at_file(self.shown(below)).help(io_help(error))
     }
 
     fn leaves_root(&self, below: &str, target: &Path) -> Diagnostic {

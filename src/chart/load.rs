@@ -280,7 +280,8 @@ fn text(shown: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> {
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
             let end = valid.len();
-            Err(Diagnostic::error("this file is not UTF-8; the text ends to be valid here")
+            let byte = bytes.get(end).copied().unwrap_or_default();
+            Err(Diagnostic::error(format!("this file is not UTF-8: the byte 0x{byte:02x} stands here"))
                 .at(&Source::new(shown, valid), Span::new(end, end))
                 .help("save it as UTF-8; a binary file does not belong here, but in a folder of its own for `.Files`"))
         }

@@ -66,6 +66,15 @@ impl Schema {
         unfit.dedup();
         Ok((unfit, &compiled.warnings))
     }
+
+    /// The keys that the schema names where it forbids others; `keyword` as in [`Unfit::keyword`]. None if it does not
+    /// forbid keys there.
+    pub fn known_keys(&self, keyword: &str) -> Option<Vec<String>> {
+        let owner = keyword.strip_suffix("/additionalProperties").or(keyword.strip_suffix("/unevaluatedProperties"))?;
+        let schema: Json = serde_json::from_str(&self.source.text).ok()?;
+        let properties = schema.pointer(&format!("{owner}/properties")).and_then(Json::as_object);
+        Some(properties.map(|known| known.keys().cloned().collect()).unwrap_or_default())
+    }
 }
 
 fn compile(source: &Arc<Source>) -> Result<Compiled, Diagnostic> {
@@ -75,6 +84,7 @@ fn compile(source: &Arc<Source>) -> Result<Compiled, Diagnostic> {
         let text = error.to_string();
         Diagnostic::error(format!("this is not JSON: {}", text.split(" at line ").next().unwrap_or(&text)))
             .at(source, Span::new(offset, offset + 1))
+            .help("look at the end of the line before, too: commas stand between entries, none after the last")
     })?;
     let mut warnings = Vec::new();
     let draft = take_draft(&mut schema, source, &mut warnings);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::chart::{self, EngineKind};
 use crate::engine::{self, Capabilities, KubeVersion, Randomness, RenderInput};
-use crate::error::{Diagnostic, Source};
+use crate::error::{Diagnostic, Source, reason};
 use crate::manifest::{self, HookEvent, Sorted};
 use crate::repo::Glob;
 use crate::values::set::{self, SetKind};
@@ -206,7 +206,9 @@ fn merge_values(
 /// The text of a file that --set-file names.
 fn read_set_file(path: &str) -> Result<String, Diagnostic> {
     std::fs::read_to_string(path).map_err(|error| {
-        Diagnostic::error(format!("cannot read the file that --set-file names: {error}")).at_file(path)
+        Diagnostic::error(format!("cannot read the file that --set-file names: {}", reason(&error)))
+            .at_file(path)
+            .help("its path counts from the current folder")
     })
 }
 
@@ -217,7 +219,11 @@ fn read_values(file: &str) -> Result<Arc<Source>, Diagnostic> {
         "-" => std::io::stdin().read_to_end(&mut bytes),
         _ => std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut bytes)),
     };
-    read.map_err(|error| Diagnostic::error(format!("cannot read this values file: {error}")).at_file(file))?;
+    read.map_err(|error| {
+        Diagnostic::error(format!("cannot read this values file: {}", reason(&error)))
+            .at_file(file)
+            .help("paths of -f count from the current folder; `-` is standard input")
+    })?;
     yaml::decode(&bytes, file)
 }
 

@@ -5,6 +5,7 @@
 //! into objects, hooks, and everything that Helm does with a cluster.
 
 mod convert;
+mod explain;
 mod files;
 mod funcs;
 mod glob;

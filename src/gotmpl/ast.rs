@@ -38,7 +38,7 @@ impl Span {
     }
 
     /// The bytes of `text` that it covers.
-    pub(super) fn of(self, text: &str) -> &str {
+    pub fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }

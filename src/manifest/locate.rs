@@ -1,6 +1,6 @@
 //! From a line of rendered text back to the template line that most likely made it.
 
-use crate::error::{Source, Span};
+use crate::error::{Diagnostic, Source, Span};
 
 /// The line of `template` that gave the line at `offset` of `rendered`, if the text leaves no doubt.
 ///
@@ -33,6 +33,47 @@ pub fn locate(template: &Source, rendered: &Source, offset: u32) -> Option<Span>
         }
         _ => None,
     }
+}
+
+/// What an error of rendered YAML is most often: the line breaks or the indentation of a template's action are wrong.
+/// The last note of `error` is the line of the template, if one was found; it moves to the line to mend.
+pub fn explain(mut error: Diagnostic, template: &Source) -> Diagnostic {
+    let place = error.notes.last_mut().and_then(|note| note.place.as_mut());
+    let Some(place) = place.filter(|place| place.source.name == template.name) else { return error };
+    let all: Vec<(usize, &str)> = lines(template).filter(|(_, text)| !text.trim().is_empty()).collect();
+    let Some(own) = all.iter().rposition(|(start, _)| *start <= place.span.start as usize) else { return error };
+    let line = |index: usize| all.get(index).map_or("", |(_, text)| text.trim());
+    let is_long = |text: &str| {
+        let calls = ["include ", "toYaml ", "tpl ", "to_yaml"];
+        text.starts_with("{{") && calls.iter().any(|call| text.contains(call)) && !text.contains("indent")
+    };
+    let next = line(own + 1);
+    let (mend, help) = if let Some(long) = [own, own.saturating_sub(1)].into_iter().find(|index| is_long(line(*index)))
+    {
+        let call = line(long).trim_start_matches("{{").trim_start_matches('-');
+        let call = call.trim_end_matches("}}").trim_end_matches('-').trim();
+        let columns = all[long].1.len() - all[long].1.trim_start().len();
+        let width = if call.contains("to_yaml") { format!("(width={columns})") } else { format!(" {columns}") };
+        (long, format!("of several lines only the first is indented: write `{{{{- {call} | nindent{width} }}}}`"))
+    } else if next.starts_with("{{-") && next.contains("| indent ") {
+        (own + 1, "`{{-` takes away the line break before it: write `nindent` for `indent`".to_owned())
+    } else if line(own).ends_with("-}}") {
+        (own, "`-}}` takes away the line break behind it: write `}}`".to_owned())
+    } else if next.starts_with("{{-") && !next.contains("nindent") && is_output(next) {
+        (own + 1, "`{{-` takes away the line break before it: write `{{`".to_owned())
+    } else {
+        return error;
+    };
+    let (start, text) = all[mend];
+    let indent = text.len() - text.trim_start().len();
+    place.span = Span::new(start + indent, start + text.trim_end().len());
+    error.help(help)
+}
+
+/// Whether a line's action prints something, rather than being an `if`, `end` or the like.
+fn is_output(line: &str) -> bool {
+    let word = line.trim_start_matches("{{-").split_whitespace().next().unwrap_or_default();
+    !["if", "else", "end", "range", "with", "define", "block", "/*", "$"].iter().any(|known| word.starts_with(known))
 }
 
 fn lines(source: &Source) -> impl Iterator<Item = (usize, &str)> {

@@ -137,7 +137,7 @@ fn read(
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Option<Manifest>, Diagnostic> {
     let document = yaml::read_part(rendered, span, &ReadOptions::default())
-        .map_err(|error| with_template_line(error, template, rendered))?;
+        .map_err(|error| locate::explain(with_template_line(error, template, rendered), template))?;
     warnings.extend(document.warnings.into_iter().map(|warning| with_template_line(warning, template, rendered)));
     let mut manifest = Manifest {
         path: path.to_owned(),

@@ -64,11 +64,12 @@ pub fn objects(
     for (index, object) in found.iter().enumerate() {
         if let Some(earlier) = first.insert(object.id.clone(), index) {
             let earlier: &Object = &found[earlier];
-            let place = Place { source: earlier.manifest.rendered.clone(), span: earlier.node.span };
+            let name = |node: &Node| node.at(&["metadata", "name"]).map_or(node.span, |name| name.span);
+            let place = Place { source: earlier.manifest.rendered.clone(), span: name(&earlier.node) };
             let error = Diagnostic::error(format!("{} is rendered twice", object.id))
                 .note("the first one is here", Some(place))
                 .help("two objects of one kind, namespace and name cannot both exist; give one another name");
-            errors.push(object.manifest.point(error, object.node.span));
+            errors.push(object.manifest.point(error, name(&object.node)));
         }
     }
     if errors.is_empty() { Ok(found) } else { Err(errors) }

@@ -67,7 +67,8 @@ pub(super) fn parse(
 
     let chart = match present(spec, "chart") {
         None => {
-            fields.error(first_key(spec, spec_span), "`spec.chart` is missing");
+            let help = "write the path of the chart's folder: `chart: {path: charts/web}`";
+            fields.error_help(first_key(spec, spec_span), "`spec.chart` is missing", help);
             None
         }
         Some(node) => chart(fields, node),
@@ -124,7 +125,8 @@ pub(super) fn spec_of<'m>(
     fields.known(root, "", &[&ROOT_KEYS[..], &["status"]].concat());
     metadata(fields, root, warnings);
     let Some(spec) = present(root, "spec") else {
-        fields.error(head.place.span, "this HelmRelease has no `spec`");
+        let help = "write at least `spec: {chart: {path: charts/web}}`";
+        fields.error_help(head.place.span, "this HelmRelease has no `spec`", help);
         return None;
     };
     let map = fields.as_map(spec, "spec")?;

@@ -23,7 +23,7 @@ pub(super) fn parse(fields: &mut Fields, root: &Map, head: Head) -> Option<Relea
         fields.known(metadata, "metadata", &METADATA_KEYS);
     }
     let Some(spec) = present(root, "spec") else {
-        fields.error(head.place.span, "this Release has no `spec`");
+        fields.error_help(head.place.span, "this Release has no `spec`", "write at least `spec: {chart: charts/web}`");
         return None;
     };
     let spec_span = spec.span;

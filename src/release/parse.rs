@@ -71,6 +71,8 @@ enum Role {
     Unknown(Diagnostic),
 }
 
+/// The versions of HelmRelease that there are readers for.
+const READ_VERSIONS: &str = "flux.weave.works/v1beta1, helm.fluxcd.io/v1, helm.toolkit.fluxcd.io/v2";
 const KCFG_KINDS: [&str; 3] = ["Release", "Environment", "Removal"];
 
 fn role(document: &Document) -> Role {
@@ -80,10 +82,17 @@ fn role(document: &Document) -> Role {
         ("flux.weave.works", "v1beta1", "HelmRelease") | ("helm.fluxcd.io", "v1", "HelmRelease") => Role::HelmOperator,
         ("helm.toolkit.fluxcd.io", "v2beta1" | "v2beta2" | "v2", "HelmRelease") => Role::Flux,
         ("flux.weave.works" | "helm.fluxcd.io" | "helm.toolkit.fluxcd.io", _, "HelmRelease")
-        | ("helm.integrations.flux.weave.works", _, "FluxHelmRelease") => Role::Refused(format!(
-            "kcfg cannot read a {kind} of {group}/{version}; it reads HelmReleases of flux.weave.works/v1beta1, \
-             helm.fluxcd.io/v1 and helm.toolkit.fluxcd.io/v2beta1, v2beta2 and v2"
-        )),
+        | ("helm.integrations.flux.weave.works", _, "FluxHelmRelease") => {
+            Role::Refused(format!("kcfg cannot read a {kind} of {group}/{version}"))
+        }
+        // Nothing else is of these groups: a raw manifest it is not.
+        ("flux.weave.works" | "helm.fluxcd.io" | "helm.toolkit.fluxcd.io", ..)
+            if nearest(kind, ["HelmRelease"]).is_some() =>
+        {
+            Role::Unknown(
+                error(format!("unknown kind `{kind}` of {group}/{version}")).help("did you mean `HelmRelease`?"),
+            )
+        }
         (KCFG_GROUP, "v1", "Release") => Role::Kcfg,
         (KCFG_GROUP, "v1", "Environment") => Role::Environment,
         (KCFG_GROUP, "v1", "Removal") => Role::Removal,
@@ -136,22 +145,24 @@ fn release(
         .and_then(|root| root.get_mut("spec"))
         .and_then(|spec| spec.node.as_map_mut())
         .and_then(|spec| spec.get_mut("values"))
+        .filter(|entry| !entry.node.is_null())
         .map(|entry| std::mem::replace(&mut entry.node, Node::new(crate::yaml::Value::Null)));
     let mut fields = Fields::new(&document.source);
     let empty = Map::new();
     let root = document.node.as_map().unwrap_or(&empty);
     let metadata = fields.map(root, "", "metadata").unwrap_or(&empty);
-    if fields.errors.is_empty() && metadata.is_empty() {
-        fields.error(document.span, format!("this {} has no `metadata.name`", document.kind));
+    let metadata_span = root.get("metadata").map_or(document.span, |entry| entry.key_span);
+    let name = if fields.errors.is_empty() { fields.text(metadata, "metadata", "name") } else { None };
+    if fields.errors.is_empty() && name.is_none() {
+        let what = format!("this {} has no `metadata.name`", document.kind);
+        fields.error_help(metadata_span, what, "write `metadata: {name: NAME}`; it names the rendered folder too");
     }
-    let name =
-        if fields.errors.is_empty() { fields.required_text(metadata, "metadata", "name", document.span) } else { None };
     let name_span = name.as_ref().map_or(document.span, |name| name.span);
     let checked = name.and_then(|name| match name.as_str().parse::<DocumentName>() {
         Ok(name) => Some(name),
         Err(why) => {
             let what = format!("`metadata.name` {why}");
-            fields.error_help(name.span, what, "it names the release and its rendered folder");
+            fields.error_help(name.span, what, name_help(&name.text));
             None
         }
     });
@@ -167,7 +178,8 @@ fn release(
         Role::HelmOperator => helm_operator::parse(&mut fields, root, head, beside, warnings),
         Role::Flux => flux::parse(&mut fields, root, head, beside, warnings),
         Role::Refused(why) => {
-            fields.error(document.span, why.clone());
+            let span = root.get("apiVersion").map_or(document.span, |entry| entry.node.span);
+            fields.error_help(span, why.clone(), format!("write one that it reads: {READ_VERSIONS}"));
             None
         }
         _ => kcfg::parse(&mut fields, root, head),
@@ -177,6 +189,16 @@ fn release(
         _ => Err(fields.errors),
     };
     Some((name, Parsed { place, result }))
+}
+
+/// What to write instead of a name that cannot be one.
+fn name_help(name: &str) -> String {
+    let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let name: String = name.to_lowercase().chars().map(|c| if is_fine(c) { c } else { '-' }).collect();
+    match name.trim_matches(['-', '.']) {
+        near if near.parse::<DocumentName>().is_ok() => format!("write it like this: `{near}`"),
+        _ => "it names the release and its rendered folder".into(),
+    }
 }
 
 fn read_environment(env: &str, documents: Vec<Document>, docs: &mut EnvironmentDocs) {

@@ -109,8 +109,8 @@ impl Identity {
             if here * 2 > paths.len() {
                 identity.note = Some(
                     Diagnostic::warning(format!(
-                        "{url} is taken for this repository: no remote is called so, but {most} releases name it and \
-                         {here} of their charts are here"
+                        "{url} is taken for this repository: no remote is called so, but most releases name it ({most}), \
+                         and the charts that they name are here"
                     ))
                     .help(format!("say it in kcfg.yaml: `repository: {}`", url.to_url())),
                 );

@@ -66,6 +66,9 @@ impl Selector {
             _ => format!("`{self}` matches no environment"),
         };
         let help = match nearest(wanted, known.iter().copied()) {
+            Some(name) if name != wanted && what == "release" => {
+                format!("did you mean `{}/{name}`?", self.environment.as_str())
+            }
             Some(name) if name != wanted => format!("did you mean `{name}`?"),
             _ if known.is_empty() => format!("there is no {what}"),
             _ => {

@@ -123,7 +123,7 @@ impl Settings {
         let Some(skip) = fields.map(map, "", "skip") else { return };
         for (key, entry) in skip {
             let place = fields.place(entry.key_span);
-            let reason = fields.as_text(&entry.node, &format!("skip.{key}"));
+            let reason = present(skip, key).and_then(|node| fields.as_text(node, &format!("skip.{key}")));
             let selector = match key.parse::<Selector>() {
                 Ok(selector) if selector.is_within_release() => {
                     fields.error_help(

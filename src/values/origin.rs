@@ -79,7 +79,16 @@ fn in_imports(chart: &PreparedChart, path: &[&str], fits: &dyn Fn(&Node) -> bool
 
 fn place(source: &Arc<Source>, root: &Node, path: &[&str], fits: &dyn Fn(&Node) -> bool) -> Option<Place> {
     let node = lookup(root, path).filter(|node| fits(node))?;
-    (node.span.is_some() && !source.text.is_empty()).then(|| Place { source: source.clone(), span: node.span })
+    if !node.span.is_some() || source.text.is_empty() {
+        return None;
+    }
+    // What begins on a line of its own is known by its key.
+    let key = path.split_last().and_then(|(key, above)| lookup(root, above)?.as_map()?.get(*key));
+    let key = key.map(|entry| entry.key_span).filter(|key| {
+        let between = source.text.get(key.end as usize..node.span.start as usize);
+        key.is_some() && between.is_some_and(|between| between.contains('\n'))
+    });
+    Some(Place { source: source.clone(), span: key.unwrap_or(node.span) })
 }
 
 fn lookup<'n>(root: &'n Node, path: &[&str]) -> Option<&'n Node> {

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::{Prepared, PreparedChart};
-use crate::error::{Diagnostic, RuleName, Span};
+use crate::error::{Diagnostic, Place, RuleName, Span, nearest};
 use crate::yaml::{Node, Value};
 
 impl Prepared {
@@ -40,10 +40,18 @@ impl Prepared {
                             .rule(RuleName::ValuesSchema)
                             .help("set a value that fits, or change the schema");
                         error.place = (0..=full.len()).rev().find_map(|len| self.origin(&full[..len]));
+                        if let (Some(known), Some(key)) = (schema.known_keys(&unfit.keyword), full.last()) {
+                            error.place = error.place.map(|place| key_of(place, key));
+                            error.help = Some(match nearest(key, known.iter().map(String::as_str)) {
+                                Some(near) => format!("did you mean `{near}`?"),
+                                None if known.is_empty() => "remove it, or allow it in the schema".into(),
+                                None => format!("known here are {}", known.join(", ")),
+                            });
+                        }
                         for alternative in unfit.alternatives {
                             error = error.note(format!("one alternative: {alternative}"), None);
                         }
-                        let schema = crate::error::Place { source: schema.source.clone(), span: Span::NONE };
+                        let schema = Place { source: schema.source.clone(), span: Span::NONE };
                         errors.push(error.note(
                             format!("the schema of the chart `{}` wants it so, at {}", chart.name, unfit.keyword),
                             Some(schema),
@@ -61,6 +69,17 @@ impl Prepared {
             path.pop();
         }
     }
+}
+
+/// The place of the key before a value, where both stand in one line.
+fn key_of(value: Place, key: &str) -> Place {
+    let before = value.source.text.get(..value.span.start as usize).and_then(|text| text.trim_end().strip_suffix(':'));
+    let Some(before) =
+        before.map(|text| text.trim_end().trim_end_matches(['"', '\''])).filter(|before| before.ends_with(key))
+    else {
+        return value;
+    };
+    Place { span: Span::new(before.len() - key.len(), before.len()), ..value }
 }
 
 /// Values as JSON. Whole numbers become integers: a schema's `integer` takes 3.0.

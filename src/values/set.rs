@@ -116,7 +116,9 @@ impl Parser<'_> {
         let name = self.until(stops);
         match name.stop {
             None if name.text.is_empty() => Ok(Flow::End),
-            None => Err(self.error(format!("the name `{}` has no value", name.text), name.span)),
+            None => Err(self
+                .error(format!("the name `{}` has no value", name.text), name.span)
+                .help(format!("write `{}=VALUE`", self.source.text))),
             Some(',') => Err(self
                 .error(format!("the name `{}` has no value (it cannot end with `,`)", name.text), name.span)
                 .help("a `,` that belongs to the name or value is written `\\,`")),
@@ -247,12 +249,16 @@ impl Parser<'_> {
     fn index(&mut self) -> Result<(usize, Span), Diagnostic> {
         let run = self.until(&[']']);
         if run.stop.is_none() {
-            return Err(self.error("this index has no `]`".into(), run.span));
+            return Err(self.error("this index has no `]`".into(), run.span).help("write `list[0]=VALUE`"));
         }
         match run.text.parse::<i64>() {
-            Ok(index) if index < 0 => Err(self.error(format!("negative index {index} is not allowed"), run.span)),
+            Ok(index) if index < 0 => Err(self
+                .error(format!("negative index {index} is not allowed"), run.span)
+                .help("indexes count from 0, the first element")),
             Ok(index) => Ok((usize::try_from(index).unwrap_or(usize::MAX), run.span)),
-            Err(_) => Err(self.error(format!("`{}` is not an index", run.text), run.span)),
+            Err(_) => Err(self
+                .error(format!("`{}` is not an index", run.text), run.span)
+                .help("an index is a number from 0 up; a `[` that belongs to the name is written `\\[`")),
         }
     }
 
@@ -288,7 +294,9 @@ impl Parser<'_> {
             let run = self.until(&[',', '}']);
             let stop = run.stop;
             if stop.is_none() {
-                return Err(self.error("this list has no `}`".into(), Span::new(start, self.at)));
+                return Err(self
+                    .error("this list has no `}`".into(), Span::new(start, self.at))
+                    .help("write `list={a,b}`; a `{` that belongs to the text is written `\\{`"));
             }
             items.push(self.scalar(run)?);
             if stop == Some('}') {
@@ -328,11 +336,15 @@ impl Parser<'_> {
                 let offset = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
                 let text = error.to_string();
                 let what = text.split(" at line ").next().unwrap_or(&text);
-                return Err(
-                    self.error(format!("this is not JSON: {what}"), Span::new(start + offset, start + offset + 1))
-                );
+                return Err(self
+                    .error(format!("this is not JSON: {what}"), Span::new(start + offset, start + offset + 1))
+                    .help("JSON has double quotes around names and texts: NAME={\"key\": \"text\"}"));
             }
-            None => return Err(self.error("here should be a JSON value".into(), Span::new(start, start))),
+            None => {
+                return Err(self
+                    .error("here should be a JSON value".into(), Span::new(start, start))
+                    .help("a number, true, false, null, \"text\", [list] or {\"key\": value}"));
+            }
         };
         self.at += stream.byte_offset();
         let mut node = Node { value: json_value(json), span: Span::new(start, self.at) };

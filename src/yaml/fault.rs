@@ -346,6 +346,15 @@ fn wrong_indentation(fault: Fault, at: usize, source: &Arc<Source>) -> Option<Di
         Fault::ValueHere => {
             let before = *above.last()?;
             let is_first_colon = !source.text[first..at].contains(": ");
+            if is_first_colon && let Some(colon) = colon_without_blank(before.1) {
+                let line_start = source.text.lines().take(before.0).map(|line| line.len() + 1).sum::<usize>();
+                let (name, value) = before.1.split_at(colon);
+                return Some(
+                    Diagnostic::error("a blank is missing behind this `:`")
+                        .at(source, point(source, line_start + colon))
+                        .help(format!("write `{}: {}`", name.trim(), value[1..].trim())),
+                );
+            }
             if !is_first_colon || indentation(before.1) >= own || !before.1.contains(": ") {
                 return None;
             }
@@ -380,6 +389,16 @@ fn wrong_indentation(fault: Fault, at: usize, source: &Arc<Source>) -> Option<Di
         }
         _ => None,
     }
+}
+
+/// Where the `:` stands in a line that looks like `name:value`.
+fn colon_without_blank(line: &str) -> Option<usize> {
+    let colon = line.find(':')?;
+    let (name, value) = (line[..colon].trim(), &line[colon + 1..]);
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let looks_so =
+        !name.is_empty() && name.chars().all(is_name) && !value.starts_with([' ', '/', ':']) && !value.is_empty();
+    (looks_so && !value.contains(": ")).then_some(colon)
 }
 
 /// Where `{{` stands in a line outside of quotes.

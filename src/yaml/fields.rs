@@ -72,14 +72,18 @@ impl Fields {
 
     /// Every key that is not among `known` is an error with the nearest known name.
     pub fn known(&mut self, map: &Map, path: &str, known: &[&str]) {
+        // The last key that stands there without a value.
+        let mut empty: Option<&str> = None;
         for (key, entry) in map {
             if known.contains(&&**key) {
+                empty = (entry.node.is_null() && entry.node.span.is_some()).then_some(&**key);
                 continue;
             }
             let inside = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
-            let help = match nearest(key, known.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("known are {}", known.join(", ")),
+            let help = match (nearest(key, known.iter().copied()), empty) {
+                (Some(name), _) => format!("did you mean `{name}`?"),
+                (None, Some(above)) => format!("if it belongs to `{above}:` above, indent it deeper than that"),
+                (None, None) => format!("known are {}", known.join(", ")),
             };
             let error = self.error(entry.key_span, format!("unknown key `{key}`{inside}"));
             (error.help, error.rule) = (Some(help), Some(RuleName::UnknownKey));
@@ -174,7 +178,15 @@ impl Fields {
     /// Notes that a node is not what it has to be.
     pub fn wrong_kind(&mut self, node: &Node, path: &str, wanted: &str) {
         let found = node.value.kind_name();
-        self.error(node.span, format!("`{path}` has to be {wanted}, not {found}"));
+        let help = match wanted {
+            "a mapping" => Some("write `name: value` lines below it, indented deeper"),
+            "a list" => Some("write `- value` lines below it"),
+            "true or false" => Some("write `true` or `false`, without quotes"),
+            "an integer from 0 up" => Some("write a number, without quotes"),
+            _ => None,
+        };
+        let error = self.error(node.span, format!("`{path}` has to be {wanted}, not {found}"));
+        error.help = help.map(Into::into);
     }
 }
 
@@ -215,6 +227,9 @@ mod tests {
                 "f.yaml:2:1: unknown key `zzzz` in `spec` (known are releaseName, values)"
             ]
         );
+        let found = messages("values:\nzzzz: 1\n", |f, map| f.known(map, "spec", &["releaseName", "values"]));
+        let help = "if it belongs to `values:` above, indent it deeper than that";
+        assert_eq!(found, [format!("f.yaml:2:1: unknown key `zzzz` in `spec` ({help})")]);
     }
 
     #[test]
@@ -231,9 +246,9 @@ mod tests {
             found,
             [
                 "f.yaml:1:4: `a` has to be text, not a number (write it in quotes)",
-                "f.yaml:3:4: `c` has to be true or false, not text ()",
-                "f.yaml:4:4: `d` has to be an integer from 0 up, not an integer ()",
-                "f.yaml:5:4: `e` has to be a list, not a mapping ()",
+                "f.yaml:3:4: `c` has to be true or false, not text (write `true` or `false`, without quotes)",
+                "f.yaml:4:4: `d` has to be an integer from 0 up, not an integer (write a number, without quotes)",
+                "f.yaml:5:4: `e` has to be a list, not a mapping (write `- value` lines below it)",
                 "f.yaml:1:1: `f` is missing ()"
             ]
         );

@@ -101,7 +101,9 @@ impl<'a> Parser<'a> {
                 go: format!("yaml: unknown anchor '{name}' referenced"),
                 diagnostic: Diagnostic::error(format!("no anchor `&{name}` stands before this alias"))
                     .at(self.source, span)
-                    .help("put the text in quotes if its `*` is meant as text"),
+                    .help(format!(
+                        "write `&{name}` before the value that it repeats, above in this file; or put text that begins with `*` in quotes"
+                    )),
             },
         })
     }

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::explain;
 use crate::error::{Diagnostic, Place, Source, Span, nearest};
 use crate::gotmpl::{
-    self, Culprit, Error, FrameKind, Functions, Map, ParseError, Site, TPL_NAME, TemplateSet, Text, Value,
+    self, Culprit, Error, Frame, FrameKind, Functions, Map, ParseError, Site, TPL_NAME, TemplateSet, Text, Value,
 };
 use crate::values::Prepared;
 
@@ -26,31 +27,75 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// The diagnostic of an error in a template that runs in `scope` (`.` of its chart).
     pub(super) fn diagnostic(&self, error: &Error, scope: &Map) -> Diagnostic {
+        let text: &str = &error.site.text.text;
+        let before = text.get(..error.site.span.end as usize).unwrap_or_default();
+        let is_set = error.culprit.as_ref().map(|culprit| culprit.map.entries.borrow().contains_key(&culprit.key));
         let message = match error.function {
             // What these say is the chart's author's own sentence.
-            Some("fail" | "required") | None => error.message.clone(),
-            Some(function) => format!("error calling {function}: {}", error.message),
+            Some("fail" | "required") => error.message.clone(),
+            function => match (explain::in_words(&error.message, before, is_set), function) {
+                (Some(words), _) => words,
+                (None, Some(function)) => format!("error calling {function}: {}", error.message),
+                (None, None) => error.message.clone(),
+            },
         };
-        let place = self.place(&error.site);
+        let mut place = self.place(&error.site);
+        if let Some(name) = explain::missing_template(&error.message)
+            && let Some(at) = error.site.span.of(text).find(&format!("{name:?}"))
+        {
+            let start = place.span.start as usize + at;
+            place.span = Span::new(start, start + name.len() + 2);
+        }
         let mut diagnostic = Diagnostic::error(message).at(&place.source, place.span);
         diagnostic = self.origin_of_tpl(diagnostic, &error.site);
-        for frame in &error.frames {
-            let message = match &frame.kind {
-                FrameKind::Include(name) | FrameKind::Template(name) => format!("{name:?} is included here"),
-                FrameKind::Tpl => "the text is rendered by tpl here".into(),
-            };
-            diagnostic = diagnostic.note(message, Some(self.place(&frame.site)));
-            diagnostic = self.origin_of_tpl(diagnostic, &frame.site);
+        diagnostic = self.chain(diagnostic, &error.frames);
+        if let Some(help) = explain::lost_root(&error.message, before) {
+            return diagnostic.help(help);
         }
         if let Some(culprit) = &error.culprit {
-            diagnostic = self.blame(diagnostic, culprit, scope);
+            diagnostic = self.blame(diagnostic, error, culprit, scope);
         }
         if let Some((name, known)) = &error.unknown_field {
             let near = nearest(name, known.iter().map(String::as_str));
-            diagnostic.help = near.map(|near| format!("did you mean `.{near}`?"));
+            let help = match near {
+                Some(near) => format!("did you mean `.{near}`?"),
+                None => format!("it has {}", known.join(", ")),
+            };
+            diagnostic = diagnostic.help(help);
         }
         if diagnostic.help.is_none() {
-            diagnostic.help = self.advice(&error.message);
+            diagnostic.help = self.advice(error, scope);
+        }
+        diagnostic
+    }
+
+    /// The calls that led to an error, nearest first: each once however often it stands behind itself, and of a long
+    /// chain its two ends.
+    fn chain(&self, mut diagnostic: Diagnostic, frames: &[Frame]) -> Diagnostic {
+        /// How many calls are shown.
+        const SHOWN_MAX: usize = 6;
+        let is_same = |a: &Frame, b: &Frame| {
+            a.kind == b.kind && a.site.span == b.site.span && Arc::ptr_eq(&a.site.text, &b.site.text)
+        };
+        let runs: Vec<&[Frame]> = frames.chunk_by(is_same).collect();
+        let left_out = if runs.len() > SHOWN_MAX { SHOWN_MAX / 2..runs.len() - SHOWN_MAX / 2 } else { 0..0 };
+        for (i, run) in runs.iter().enumerate() {
+            if left_out.contains(&i) {
+                if i == left_out.start {
+                    diagnostic = diagnostic.note(format!("{} more calls between", left_out.len()), None);
+                }
+                continue;
+            }
+            let frame = &run[0];
+            let mut message = match &frame.kind {
+                FrameKind::Include(name) | FrameKind::Template(name) => format!("{name:?} is included here"),
+                FrameKind::Tpl => "the text is rendered by tpl here".into(),
+            };
+            if run.len() > 1 {
+                message += &format!(", {} times in one another", run.len());
+            }
+            diagnostic = diagnostic.note(message, Some(self.place(&frame.site)));
+            diagnostic = self.origin_of_tpl(diagnostic, &frame.site);
         }
         diagnostic
     }
@@ -70,28 +115,29 @@ impl Context<'_> {
     }
 
     /// What helps against the mistakes that Go's message names but does not explain.
-    fn advice(&self, message: &str) -> Option<String> {
-        if let Some(types) = message.strip_prefix("incompatible types for comparison: ") {
-            return match types.split_once(" and ") {
-                Some(("float64", "int") | ("int", "float64")) => Some(
-                    "numbers in values are float64, numbers in templates int: compare `int .Values.x` with the other"
-                        .into(),
-                ),
-                Some(("float64" | "int" | "int64" | "bool", "string") | ("string", _)) => {
-                    Some("compare texts: put `toString` before the one that is none".into())
-                }
-                _ => None,
-            };
+    fn advice(&self, error: &Error, scope: &Map) -> Option<String> {
+        if error.function == Some("fail") {
+            return Some("the chart refuses these values on purpose: the condition stands above this line".into());
         }
-        if message == "wrong type for value; expected string; got float64" {
-            return Some("quote the number where it is set, or convert it here with `toString`".into());
+        if let Some(name) = explain::missing_template(&error.message)
+            && let Some(near) = nearest(name, self.templates.names())
+        {
+            return Some(format!("did you mean {near:?}?"));
         }
-        let name = message.strip_prefix("no template ").or_else(|| message.strip_prefix("template "))?;
-        let name = name.strip_prefix('"')?.split_once('"')?.0;
-        Some(match nearest(name, self.templates.names()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("no file below templates/ of the chart or its subcharts has {{{{ define {name:?} }}}}"),
-        })
+        let (path, value) = match &error.culprit {
+            Some(culprit) => (self.own_path(culprit, scope), culprit.map.get(&culprit.key)),
+            None => (None, None),
+        };
+        let text = error.site.span.of(&error.site.text.text);
+        explain::advice(&error.message, text, path.as_deref(), value.as_ref())
+    }
+
+    /// The path of an entry as a template of the chart writes it: `.Values.image.tag`.
+    fn own_path(&self, culprit: &Culprit, scope: &Map) -> Option<String> {
+        let values = scope.get("Values").filter(|values| matches!(values, Value::Map(_)))?;
+        let path = find_map(&values, &culprit.map)?;
+        let keys: Vec<&str> = path.iter().map(|key| &**key).chain([&*culprit.key]).collect();
+        Some(format!(".Values.{}", keys.join(".")))
     }
 
     /// The diagnostic's place of a site.
@@ -101,15 +147,12 @@ impl Context<'_> {
         Place { source, span: span(site.span) }
     }
 
-    fn blame(&self, diagnostic: Diagnostic, culprit: &Culprit, scope: &Map) -> Diagnostic {
+    fn blame(&self, diagnostic: Diagnostic, error: &Error, culprit: &Culprit, scope: &Map) -> Diagnostic {
+        let field = error.message.strip_prefix("nil pointer evaluating ").and_then(|rest| rest.rsplit_once('.'));
+        let field = field.map(|(_, field)| field);
         let key = &*culprit.key;
         let is_set = culprit.map.entries.borrow().contains_key(key);
         let path = find_map(&Value::Map(self.values.clone()), &culprit.map);
-        // The chart's own view of its values, for what the author of the template would write.
-        let own = match scope.get("Values") {
-            Some(values @ Value::Map(_)) => find_map(&values, &culprit.map),
-            _ => None,
-        };
         let mut diagnostic = diagnostic;
         if let Some(path) = &path {
             let full: Vec<&str> = path.iter().map(|key| &**key).chain([key]).collect();
@@ -118,46 +161,71 @@ impl Context<'_> {
                 .find_map(|depth| Some((depth, self.prepared.origin(&full[..depth])?)))
                 .map_or((0, None), |(depth, place)| (depth, Some(place)));
             if origin.is_some() {
-                let message = if depth == full.len() {
-                    "the value was set here".to_owned()
-                } else {
-                    format!("`{}` was set here", full[..depth].join("."))
-                };
-                diagnostic = diagnostic.note(message, origin);
+                diagnostic = diagnostic.note(format!("`{}` was set here", full[..depth].join(".")), origin);
             }
         }
         if is_set {
             return diagnostic;
         }
-        let show = |key: &str| match &own {
-            Some(path) => {
-                format!(".Values.{}", path.iter().map(|key| &**key).chain([key]).collect::<Vec<_>>().join("."))
-            }
-            None => format!(".{key}"),
-        };
         let entries = culprit.map.entries.borrow();
+        let own = self.own_path(culprit, scope);
         if let Some(near) = nearest(key, entries.keys().map(|key| &**key)) {
-            return diagnostic.help(format!("did you mean `{}`?", show(near)));
+            let owner = own.as_deref().and_then(|own| own.strip_suffix(key)).unwrap_or(".");
+            return diagnostic.help(format!("did you mean `{owner}{near}`?"));
         }
-        match own {
-            Some(_) => diagnostic.help(format!("`{}` is not set; set it in the release's values", show(key))),
-            None => diagnostic,
-        }
+        let (Some(path), Some(own)) = (path, own) else { return diagnostic };
+        let full: Vec<&str> = path.iter().map(|key| &**key).chain([key]).collect();
+        let full = full.join(".");
+        diagnostic.help(match field {
+            Some(field) => {
+                format!("set `{full}.{field}` in the release's values, or look first: {{{{ with {own} }}}}")
+            }
+            None => format!("set `{full}` in the release's values"),
+        })
     }
 }
 
 /// The diagnostic of a template that Go would not parse.
 pub(super) fn parse_diagnostic(error: &ParseError, source: &Arc<Source>, functions: &Functions) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(error.message.clone()).at(source, span(error.site.span));
-    if let Some(opened) = error.opened {
-        let place = Place { source: source.clone(), span: span(opened) };
-        diagnostic = diagnostic.note("this action has no {{ end }}", Some(place));
+    let at = |message: String, wanted: Span| Diagnostic::error(message).at(source, wanted);
+    let mut diagnostic = match error.opened {
+        // The end of the file tells nothing.
+        Some(opened) if error.message == "unexpected EOF" => {
+            let keyword = opened.of(&source.text).split_whitespace().next().unwrap_or_default();
+            at(format!("this `{keyword}` has no {{{{ end }}}} (unexpected EOF)"), span(opened))
+        }
+        Some(opened) => {
+            let place = Place { source: source.clone(), span: span(opened) };
+            at(error.message.clone(), span(error.site.span)).note("this action has no {{ end }}", Some(place))
+        }
+        None => at(error.message.clone(), span(error.site.span)),
+    };
+    if error.message == "unclosed left paren"
+        && let Some(open) = open_parenthesis(source.text.get(..error.site.span.start as usize).unwrap_or_default())
+    {
+        diagnostic = diagnostic.at(source, Span::new(open, open + 1));
     }
-    let name = error.message.strip_prefix("function \"").and_then(|rest| rest.strip_suffix("\" not defined"));
-    if let Some(near) = name.and_then(|name| nearest(name, functions.names())) {
-        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-    }
+    diagnostic.help = explain::parse_advice(&error.message, functions);
     diagnostic
+}
+
+/// Where the innermost parenthesis stands that the last action of a text leaves open.
+fn open_parenthesis(text: &str) -> Option<usize> {
+    let start = text.rfind("{{")?;
+    let (mut open, mut quote, mut is_escaped) = (Vec::new(), None, false);
+    for (at, byte) in text.bytes().enumerate().skip(start) {
+        match (quote, byte) {
+            _ if is_escaped => is_escaped = false,
+            (Some(b'"'), b'\\') => is_escaped = true,
+            (Some(mark), _) if mark == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'`') => quote = Some(byte),
+            (None, b'(') => open.push(at),
+            (None, b')') => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 fn span(span: gotmpl::Span) -> Span {

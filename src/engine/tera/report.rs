@@ -15,6 +15,8 @@ use super::table::{self, Kind, MEANT};
 use crate::error::{Diagnostic, Note, Place, Source, Span, nearest};
 use crate::values::Prepared;
 
+const LOOKS_LIKE_HELM: &str =
+    "this looks like a Helm template; in Tera it is {{ values.x }} and {% if … %}: see docs/charts-in-tera.md";
 /// More known names than this are not listed.
 const NAMES_MAX: usize = 12;
 
@@ -97,7 +99,16 @@ impl Reporter<'_> {
             || tag.trim_end().ends_with("{{ .")
             || tag.ends_with("{{- .")
         {
-            diagnostic.help("this looks like a Helm template; in Tera it is {{ values.x }} and {% if … %}: see docs/charts-in-tera.md")
+            diagnostic.help(LOOKS_LIKE_HELM)
+        } else if report.message().starts_with("Unexpected end of input")
+            && let Some((open, keyword)) = open_block(text)
+        {
+            let mut diagnostic = diagnostic;
+            if let Some(source) = self.source(report.filename()) {
+                let message = format!("this `{keyword}` has no {{% end{keyword} %}} (unexpected end of input)");
+                diagnostic = Diagnostic::error(message).at(source, Span::new(open, open + keyword.len()));
+            }
+            diagnostic.help(format!("write {{% end{keyword} %}} where it should stop"))
         } else if report.message().ends_with("expected =.")
             || report.message() == "Found string but expected identifier."
         {
@@ -298,12 +309,18 @@ impl Reporter<'_> {
             span = Span::new(path.start(), path.end());
         }
         let mut diagnostic = Diagnostic::error(message).at(source, span);
+        if ours.is_none() && !notes.is_empty() {
+            diagnostic.help = Some("set a value of another kind there, or convert it in the template".into());
+        }
         diagnostic.notes = notes;
         diagnostic
     }
 
     fn undefined_variable(&self, variable: &str, rest: &str) -> Diagnostic {
         let diagnostic = Diagnostic::error(format!("`{variable}` is not defined"));
+        if ["if", "else", "end", "range", "with", "define", "toYaml", "template"].contains(&variable) {
+            return diagnostic.help(LOOKS_LIKE_HELM);
+        }
         if rest.contains("exists but its value is undefined") {
             return diagnostic.help(format!(
                 "it was set from something undefined, or a component was given nothing for `{variable}`"
@@ -420,6 +437,24 @@ enum Resolved {
     Missing(usize),
     /// It leads to a value.
     Found(Value),
+}
+
+/// The last block that a template opens and does not end: where its keyword stands, and the keyword.
+fn open_block(text: &str) -> Option<(usize, &str)> {
+    const BLOCKS: [&str; 6] = ["if", "for", "block", "filter", "component", "raw"];
+    let mut open = Vec::new();
+    for (at, _) in text.match_indices("{%") {
+        let rest = &text[at + 2..];
+        let rest = rest.strip_prefix('-').unwrap_or(rest).trim_start();
+        let start = text.len() - rest.len();
+        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
+        if BLOCKS.contains(&word) {
+            open.push((start, word));
+        } else if word.strip_prefix("end").is_some_and(|word| BLOCKS.contains(&word)) {
+            open.pop();
+        }
+    }
+    open.pop()
 }
 
 /// The beginning of the tag that holds an offset.
