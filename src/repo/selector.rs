@@ -194,7 +194,7 @@ mod tests {
         };
         let pair = |a: &str, b: &str| (a.to_string(), b.to_string());
         assert_eq!(help("prodution"), pair("`prodution` matches no environment", "did you mean `production`?"));
-        assert_eq!(help("staging/wrker"), pair("`staging/wrker` matches no release", "did you mean `worker`?"));
+        assert_eq!(help("staging/wrker"), pair("`staging/wrker` matches no release", "did you mean `staging/worker`?"));
         assert_eq!(help("zzz"), pair("`zzz` matches no environment", "environments are production, staging"));
     }
 }
