@@ -102,7 +102,8 @@ impl Reader<'_> {
                     Err(_) if self.rules.leaves_out(&shown, false) => continue,
                     Err(error) => {
                         let target = fs::read_link(&path).unwrap_or_default();
-                        let what = format!("this is a link to {}: {}", target.display(), reason(&error));
+                        let what =
+                            format!("this symbolic link leads nowhere, to {}: {}", target.display(), reason(&error));
                         let help = "correct or remove the link, or leave it out in .helmignore";
                         return Err(Diagnostic::error(what).at_file(self.shown(&shown)).help(help));
                     }
@@ -161,7 +162,9 @@ impl Reader<'_> {
     }
 
     fn unreadable(&self, below: &str, error: &io::Error) -> Diagnostic {
-        Diagnostic::error(format!("cannot read this: {}", reason(error))).at_file(self.shown(below)).help(io_help(error))
+        Diagnostic::error(format!("cannot read this: {}", reason(error)))
+            .at_file(self.shown(below))
+            .help(io_help(error))
     }
 
     fn leaves_root(&self, below: &str, target: &Path) -> Diagnostic {
