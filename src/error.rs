@@ -358,9 +358,7 @@ fn window(line: &str, from: usize, to: usize) -> (usize, usize) {
 /// Why reading or writing failed, in the system's words without its number.
 pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
-    let text = text.split(" (os error ").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
 /// The name nearest to `wanted`, if it is near enough to be what somebody meant.
