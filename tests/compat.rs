@@ -37,6 +37,15 @@ fn a_duplicate_key_is_a_warning_with_both_lines() {
 }
 
 #[test]
+fn a_deprecated_chart_is_a_warning_as_in_helm() {
+    let repo = with_template("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+    let metadata = repo.read("charts/c/Chart.yaml");
+    repo.write("charts/c/Chart.yaml", format!("{metadata}deprecated: true\n"));
+    template(&repo).code(0).complains("warning: this chart is deprecated\n  --> charts/c/Chart.yaml\n");
+    repo.kcfg(&["render"]).code(0).complains("this chart is deprecated");
+}
+
+#[test]
 fn a_lookup_is_a_warning() {
     let repo =
         with_template("apiVersion: v1\nkind: A\nmetadata: {name: a}\nx: {{ lookup \"v1\" \"Secret\" \"a\" \"b\" }}\n");

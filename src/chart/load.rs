@@ -1,6 +1,6 @@
 //! Files → [`Chart`]: which file is what, in the order and by the rules of Helm's `LoadFiles`.
 //!
-//! Chart.lock and requirements.lock are not read: nothing here depends on them.
+//! Chart.lock and requirements.lock are checked as Helm checks them, and then forgotten: nothing here depends on them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,13 @@ pub fn load(location: &str, mut files: Vec<ChartFile>) -> Result<Loaded, Vec<Dia
         loader.budget.take(&shown, file.bytes.len() as u64).map_err(|error| vec![error])?;
     }
     let chart = loader.chart(location, files, None)?;
+    if chart.metadata.deprecated {
+        loader.warnings.push(
+            Diagnostic::warning("this chart is deprecated")
+                .at_file(join(location, "Chart.yaml"))
+                .help("its authors no longer mend it: look for its successor in its README"),
+        );
+    }
     Ok(Loaded { chart, warnings: loader.warnings })
 }
 
@@ -140,7 +147,11 @@ impl Loader {
                 file.bytes = Arc::from(rest);
             }
             let result = match file.path.as_str() {
-                "Chart.yaml" | "Chart.lock" => Ok(()),
+                "Chart.yaml" => Ok(()),
+                "Chart.lock" => {
+                    errors.extend(self.lock(&shown, &file).err().into_iter().flatten());
+                    Ok(())
+                }
                 "values.yaml" => self.values(&shown, &file, &mut chart),
                 "values.schema.json" => {
                     text(&shown, &file.bytes).map(|source| chart.schema = Some(Schema::new(source)))
@@ -155,7 +166,13 @@ impl Loader {
                     }
                     Ok(())
                 }
-                "requirements.lock" if metadata.api_version != "v1" => Ok(()),
+                "requirements.lock" => {
+                    errors.extend(self.lock(&shown, &file).err().into_iter().flatten());
+                    if metadata.api_version == "v1" {
+                        chart.files.push(file);
+                    }
+                    Ok(())
+                }
                 path if path.starts_with("templates/") => text(&shown, &file.bytes)
                     .map(|source| chart.templates.push(TemplateFile { path: file.path.clone(), source })),
                 path if path.starts_with("charts/") && !path.ends_with(".prov") => {
@@ -244,6 +261,13 @@ impl Loader {
         }
         let root = self.yaml(&source, Numbers::Exact).map_err(|error| vec![error])?;
         metadata::decode_into(metadata, &root, &source)
+    }
+
+    /// Nothing here depends on a lock, but Helm refuses a chart whose lock it cannot read.
+    fn lock(&mut self, shown: &str, file: &ChartFile) -> Result<(), Vec<Diagnostic>> {
+        let source = text(shown, &file.bytes).map_err(|error| vec![error])?;
+        let root = self.yaml(&source, Numbers::Exact).map_err(|error| vec![error])?;
+        metadata::check_lock(&root, &source)
     }
 
     fn values(&mut self, shown: &str, file: &ChartFile, chart: &mut Chart) -> Result<(), Diagnostic> {

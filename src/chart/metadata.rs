@@ -1,4 +1,4 @@
-//! Chart.yaml and requirements.yaml → [`Metadata`]: decoded as Go decodes them for Helm, then checked as Helm checks.
+//! Chart.yaml and requirements.yaml → [`Metadata`] (and locks, only checked): decoded as Go decodes them for Helm, then checked as Helm checks.
 //!
 //! Go reads a number where text is wanted as that number's shortest text (`appVersion: 1.10` is `1.1`), ignores case
 //! in names of fields and unknown fields altogether, and decodes requirements.yaml over what Chart.yaml set.
@@ -40,6 +40,29 @@ pub(super) fn decode_into(metadata: &mut Metadata, root: &Node, source: &Arc<Sou
             "type" => d.text(key, node, &mut metadata.chart_type),
             _ => {}
         }
+    });
+    if decoder.errors.is_empty() { Ok(()) } else { Err(decoder.errors) }
+}
+
+/// Checks Chart.lock or requirements.lock.
+///
+/// # Errors
+/// Every field whose value is of the wrong kind.
+pub(super) fn check_lock(root: &Node, source: &Arc<Source>) -> Result<(), Vec<Diagnostic>> {
+    static TIME: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)$";
+        Regex::new(pattern).expect("the pattern is constant")
+    });
+    let mut decoder = Decoder { source, errors: Vec::new() };
+    decoder.fields(root, "the file", |d, key, node| match key {
+        "digest" => d.text(key, node, &mut String::new()),
+        "dependencies" => d.dependencies(node, &mut None),
+        "generated" => match &node.value {
+            Value::Null => {}
+            Value::Str(time) if TIME.is_match(time) => {}
+            _ => d.wrong(key, "a time like 2006-01-02T15:04:05Z", node),
+        },
+        _ => {}
     });
     if decoder.errors.is_empty() { Ok(()) } else { Err(decoder.errors) }
 }

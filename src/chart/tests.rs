@@ -30,7 +30,7 @@ fn every_file_has_its_place() {
             ("values.yaml", "size: 5\nlist: [1]\n"),
             ("values.schema.json", "{}"),
             ("Chart.yaml", CHART_YAML),
-            ("Chart.lock", "not: [read"),
+            ("Chart.lock", "digest: checked"),
             ("README.md", "r"),
             (".helmignore", "*.bak\nsecret/\n"),
             ("a.bak", "x"),

@@ -201,6 +201,7 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
         Value::Map(map) => as_values(&map),
         _ => empty_values(),
     };
+    share_globals(&input.prepared.chart, &values);
     let shared = Shared { release: objects::release(input), capabilities: objects::capabilities(input.capabilities) };
     let mut scopes = Vec::new();
     shared.add_scopes(&input.prepared.chart, None, &values, &mut scopes);
@@ -311,6 +312,42 @@ impl Shared {
         }
         Value::Map(Map { map_type: gotmpl::MapType::Interface, ..scope })
     }
+}
+
+/// Lets a chart and its subcharts share the tables within tables of `global`, as Helm does: there the tables of `global`
+/// are copied from chart to chart, but not what they hold, so what a template sets in it is seen by the other charts.
+fn share_globals(prepared: &PreparedChart, values: &Map) {
+    const GLOBAL: &str = "global";
+    let tables = |map: &Map| -> Vec<(Arc<str>, Map)> {
+        let entries = map.entries.borrow();
+        let tables = entries.iter().filter_map(|(key, value)| match value {
+            Value::Map(table) => Some((key.clone(), table.clone())),
+            _ => None,
+        });
+        tables.collect()
+    };
+    for dependency in &prepared.dependencies {
+        let Some(Value::Map(below)) = values.get(&dependency.name) else { continue };
+        if let (Some(Value::Map(above)), Some(Value::Map(global))) = (values.get(GLOBAL), below.get(GLOBAL)) {
+            for (key, table) in tables(&above) {
+                let Some(Value::Map(own)) = global.get(&key) else { continue };
+                for (key, shared) in tables(&table) {
+                    if own
+                        .get(&key)
+                        .is_some_and(|value| matches!(&value, Value::Map(other) if same_data(other, &shared)))
+                    {
+                        own.set(key, Value::Map(shared));
+                    }
+                }
+            }
+        }
+        share_globals(dependency, &below);
+    }
+}
+
+/// Whether two maps that were just made of values hold the same.
+fn same_data(a: &Map, b: &Map) -> bool {
+    format!("{a:?}") == format!("{b:?}")
 }
 
 /// The part of a chart's values that belongs to a subchart: the same map, not a copy. A name with dots is a path,

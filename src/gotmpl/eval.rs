@@ -6,7 +6,8 @@ use super::builtins::Builtin;
 use super::error::{Culprit, Error};
 use super::exec::{Executor, Operand, Result};
 use super::func::Param;
-use super::value::{ElementType, IntKind, Map, MapType, Value};
+use super::value::{ElementType, IntKind, MapType, Value};
+use super::values_methods::Method;
 
 /// The value that a pipeline hands to its next command, and the command it came from.
 struct Piped<'e> {
@@ -128,8 +129,23 @@ impl Executor<'_> {
             let is_call = has_args && i == path.len() - 1;
             value = match current {
                 None => None,
+                Some(Value::Map(map))
+                    if map.map_type == MapType::Values
+                        && let Some(method) = Method::of(&segment.name) =>
+                {
+                    let map = map.clone();
+                    let args = match is_call {
+                        true => {
+                            let given = args.len() + usize::from(piped.is_some());
+                            // Too many arguments are an error of their own, before any is looked at.
+                            let params = if given == method.params().len() { method.params() } else { &[Param::Any] };
+                            self.typed_args(dot, params, given != method.params().len(), args, piped.take())?
+                        }
+                        false => Vec::new(),
+                    };
+                    self.values_method(method, &map, segment, &args)?
+                }
                 Some(Value::Map(map)) if !is_call => Some(match map.entries.borrow().get(&segment.name) {
-                    _ if map.map_type == MapType::Values && &*segment.name == AS_MAP => plain_map(map),
                     Some(value) => value.clone(),
                     None => missing(map.map_type),
                 }),
@@ -375,13 +391,6 @@ impl Executor<'_> {
         let value = self.operand(dot, expr)?;
         convert(value, param).map_err(|message| self.error_about(expr.span, message, self.culprit(dot, expr)))
     }
-}
-
-/// The one method of [`MapType::Values`] that charts call: the same map as a `map[string]interface {}`, which `dig` asks for.
-const AS_MAP: &str = "AsMap";
-
-fn plain_map(map: &Map) -> Value {
-    Value::Map(Map { entries: map.entries.clone(), map_type: MapType::Interface })
 }
 
 /// What a map without the key gives.

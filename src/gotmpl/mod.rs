@@ -27,6 +27,7 @@ mod tests;
 pub mod time;
 mod time_parse;
 mod value;
+mod values_methods;
 
 pub use ast::{Body, Parsed, Span, TPL_NAME, Text};
 pub use builtins::Builtin;

@@ -32,6 +32,14 @@ impl Functions {
         Functions { callees }
     }
 
+    /// A function of the tables.
+    pub(super) fn row(&self, name: &str) -> Option<&'static Function> {
+        match self.callees.get(name) {
+            Some(Callee::Row(row)) => Some(row),
+            _ => None,
+        }
+    }
+
     /// All names, for suggestions.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.callees.keys().copied()
