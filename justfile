@@ -34,9 +34,10 @@ docs:
 test *ARGS:
     cargo test --locked {{ARGS}}
 
-# kill -9 during `kcfg render` at many random moments (the tests do it 5 times); SEED moves the moments.
-soak KILLS="50" SEED="1":
+# kill -9 during `kcfg render` at many random moments (the tests do it 5 times; SEED moves the moments), then each fuzz target for a while.
+soak KILLS="50" SEED="1" FUZZ_SECONDS="60":
     KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked attack::kill -- --nocapture
+    just soak-fuzz {{FUZZ_SECONDS}}
 
 # Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run); --check only compares.
 oracle *ARGS:

@@ -347,7 +347,7 @@ fn wrong_indentation(fault: Fault, at: usize, source: &Arc<Source>) -> Option<Di
             let before = *above.last()?;
             let is_first_colon = !source.text[first..at].contains(": ");
             if is_first_colon && let Some(colon) = colon_without_blank(before.1) {
-                let line_start = source.text.lines().take(before.0).map(|line| line.len() + 1).sum::<usize>();
+                let line_start = source.text.split_inclusive('\n').take(before.0).map(str::len).sum::<usize>();
                 let (name, value) = before.1.split_at(colon);
                 return Some(
                     Diagnostic::error("a blank is missing behind this `:`")

@@ -307,6 +307,17 @@ fn mistakes_get_advice() {
 }
 
 #[test]
+fn a_long_chain_of_includes_is_cut() {
+    let links: String =
+        (0..20).map(|i| format!("{{{{ define \"x{i}\" }}}}{{{{ include \"x{}\" . }}}}{{{{ end }}}}", i + 1)).collect();
+    let last = "{{ define \"x20\" }}{{ .Values.a.b }}{{ end }}";
+    let error = error_of(&[("templates/_h.tpl", &(links + last)), ("templates/t.yaml", "{{ include \"x0\" . }}")], "");
+    assert_eq!(error.matches(" is included here\n").count(), 6, "{error}");
+    assert!(error.contains("note: 15 more calls between\n"), "{error}");
+    assert!(error.contains("note: \"x0\" is included here\n  --> charts/web/templates/t.yaml:1:4"), "{error}");
+}
+
+#[test]
 fn all_mistakes_are_reported_once() {
     let files = [
         ("templates/_h.tpl", "{{ define \"x\" }}{{ fail \"once\" }}{{ end }}"),
