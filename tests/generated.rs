@@ -125,3 +125,14 @@ fn template_prints_random_values_as_helm_does() {
     let run = || repo.kcfg(&["template", "c", "charts/c"]).code(0).stdout;
     assert_ne!(run(), run());
 }
+
+#[test]
+fn very_many_random_fields_end_in_some_errors() {
+    let repo = case("registry");
+    let fields = "{{ range $i, $_ := until 100 }}\n  k{{ $i }}: {{ randAlphaNum 20 }}{{ end }}\n";
+    let object = "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c{{ . }}\n  annotations:";
+    let objects = format!("{{{{ range until 40 }}}}{object}{fields}{{{{ end }}}}");
+    repo.write("charts/c/templates/config.yaml", objects);
+    let run = repo.kcfg(&["render"]).code(2);
+    assert_eq!(run.stderr.matches("error: ").count(), 50);
+}

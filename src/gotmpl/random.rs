@@ -71,7 +71,7 @@ pub struct FixedGenerator {
 
 /// How many random texts, and how many checksums, a render keeps records of; what depends on any further one counts as
 /// random all the same.
-pub const RANDOM_TEXTS_MAX: usize = 10_000;
+pub const RANDOM_TEXTS_MAX: usize = 1_000;
 /// How long a random text may be that a record is kept of: no Secret holds more.
 pub const RANDOM_TEXT_BYTES_MAX: usize = 1 << 20;
 /// How often a text is drawn anew that was given before. A short one may run out of new ones.

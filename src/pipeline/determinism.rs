@@ -42,6 +42,8 @@ pub struct Renders<T> {
 
 /// At most so many random fields of an object are reported.
 const FIELDS_MAX: usize = 8;
+/// At most so many random fields of a release are reported: each is compared with all random texts.
+const ERRORS_MAX: usize = 50;
 /// Shorter texts may be part of others by chance.
 const PART_LENGTH_MIN: usize = 6;
 /// A checksum may be cut to so many characters.
@@ -172,7 +174,7 @@ impl<'a> Settling<'a> {
                 None => {
                     let count = reported.entry(index).or_insert(0_usize);
                     *count += 1;
-                    if *count <= FIELDS_MAX {
+                    if *count <= FIELDS_MAX && errors.len() < ERRORS_MAX {
                         errors.push(self.error(index, &difference));
                     }
                 }
@@ -180,7 +182,7 @@ impl<'a> Settling<'a> {
         }
         // A checksum over what is an error already is none of its own.
         if errors.is_empty() {
-            errors.extend(checksums.iter().map(|(index, difference)| self.error(*index, difference)));
+            errors.extend(checksums.iter().take(ERRORS_MAX).map(|(index, difference)| self.error(*index, difference)));
         }
         if errors.is_empty() {
             errors.extend(self.unexplained(&allowed));
