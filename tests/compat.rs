@@ -110,6 +110,65 @@ fn render_refuses_what_depends_on_chance() {
 }
 
 #[test]
+fn keys_that_no_new_certificate_should_have_are_refused() {
+    let repo = with_template("a: {{ genPrivateKey \"dsa\" }}\n");
+    template(&repo).code(2).complains("DSA keys are not made any more; use \"ecdsa\" or \"ed25519\"");
+    repo.write(
+        "charts/c/templates/a.yaml",
+        "a: {{ (genSelfSignedCertWithKey \"x\" nil nil 1 .Values.key).Cert | quote }}\n",
+    );
+    for (key, complaint) in
+        [("refused-rsa-1024.pem", "the key cannot sign"), ("refused-p521.pem", "parsing private key")]
+    {
+        let key = here().join("src/gotmpl/sprig/keys").join(key);
+        let set = format!("key={}", key.display());
+        repo.kcfg(&["template", "c", "charts/c", "--set-file", &set]).code(2).complains(complaint);
+    }
+}
+
+#[test]
+fn the_time_has_no_reading_of_a_stopwatch() {
+    let run = template(&with_template("a: {{ now }}\n")).code(0).says(" UTC");
+    assert!(!run.stdout.contains("m=+"), "{}", run.stdout);
+}
+
+#[test]
+fn no_address_in_memory_is_printed() {
+    template(&with_template("a: {{ printf \"%p\" .Values }}\n")).code(0).says("a: map[]\n");
+}
+
+#[test]
+fn schemas_are_read_without_the_network() {
+    let repo = with_template("a: 1\n");
+    repo.write("charts/c/values.yaml", "d: nonsense\n");
+    for (property, warning) in [
+        (r#"{"type": "string", "format": "duration"}"#, ""),
+        (r#"{"pattern": "^(?!x)"}"#, ""),
+        (r#"{"$ref": "https://example.org/x.json"}"#, "rendering fetches nothing"),
+    ] {
+        repo.write(
+            "charts/c/values.schema.json",
+            format!(r#"{{"$schema": "http://json-schema.org/draft-07/schema#", "properties": {{"d": {property}}}}}"#),
+        );
+        template(&repo).code(0).says("a: 1\n").complains(warning);
+    }
+}
+
+#[test]
+fn render_keeps_no_hash_or_signature_of_its_own_making() {
+    let made = |text: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{x: {text}}}\n");
+    for text in [
+        "{{ htpasswd \"user\" \"password\" | quote }}",
+        "{{ (genCAWithKey \"x\" 1 (genPrivateKey \"ecdsa\")).Cert | quote }}",
+    ] {
+        with_template(&made(text)).kcfg(&["render"]).code(2).complains("core/ConfigMap/shop/a");
+    }
+    let thrown_away = with_template(&made("{{ htpasswd \"user\" \"password\" | trunc 5 }}"));
+    thrown_away.kcfg(&["render"]).code(0);
+    assert!(thrown_away.read("rendered/prod/c/configmap-a.yaml").contains("'user:'"));
+}
+
+#[test]
 fn render_gives_every_namespaced_object_its_namespace() {
     let repo = with_template(
         "apiVersion: v1\nkind: Namespace\nmetadata: {name: one, namespace: wrong}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: two}\n",

@@ -19,7 +19,7 @@ pub(super) struct Rules {
 
 #[derive(Debug)]
 struct Rule {
-    pattern: String,
+    pattern: Vec<Token>,
     negated: bool,
     folders_only: bool,
     whole_path: bool,
@@ -61,12 +61,14 @@ impl Rules {
         if rule.contains("**") {
             return Err("`**` is not supported in .helmignore".into());
         }
-        glob_match(rule, "abc").map_err(|BadPattern| format!("`{rule}` is not a pattern"))?;
+        let bad = |BadPattern| format!("`{rule}` is not a pattern");
+        tokens(rule).map_err(bad)?;
         let (negated, rule) = rule.strip_prefix('!').map_or((false, rule), |rest| (true, rest));
         let (folders_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rest| (true, rest));
         let (rooted, rule) = rule.strip_prefix('/').map_or((false, rule), |rest| (true, rest));
         self.rules.push(Rule {
-            pattern: rule.to_string(),
+            // Without what stands before and after it, a pattern is one still.
+            pattern: tokens(rule).unwrap_or_default(),
             negated,
             folders_only,
             whole_path: rooted || rule.contains('/'),
@@ -95,7 +97,7 @@ impl Rules {
 impl Rule {
     fn matches(&self, path: &str) -> bool {
         let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
-        glob_match(&self.pattern, subject).unwrap_or(false)
+        matches(&self.pattern, subject)
     }
 }
 
@@ -104,39 +106,38 @@ impl Rule {
 struct BadPattern;
 
 /// Go's `filepath.Match`: the whole of `name` against a pattern of `*`, `?`, `[…]` and `\`; none of them stands for `/`.
-fn glob_match(pattern: &str, name: &str) -> Result<bool, BadPattern> {
-    let tokens = tokens(pattern)?;
-    let name: Vec<char> = name.chars().collect();
+fn matches(tokens: &[Token], name: &str) -> bool {
+    let char_at = |at: usize| name[at..].chars().next();
     // The last `*` met, and how far its stretch of the name reaches: enough to go back to, as for any wildcard match.
     let (mut token, mut at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     loop {
-        let stepped = match (tokens.get(token), name.get(at)) {
-            (None, None) => return Ok(true),
+        let stepped = match (tokens.get(token), char_at(at)) {
+            (None, None) => return true,
             (Some(Token::Star), _) => {
                 star = Some((token, at));
                 token += 1;
                 continue;
             }
-            (Some(one), Some(c)) => one.takes(*c),
-            _ => false,
+            (Some(one), Some(c)) if one.takes(c) => Some(c.len_utf8()),
+            _ => None,
         };
-        if stepped {
+        if let Some(bytes) = stepped {
             token += 1;
-            at += 1;
+            at += bytes;
             continue;
         }
-        match star {
-            Some((star_token, star_at)) if name.get(star_at).is_some_and(|c| *c != '/') => {
-                star = Some((star_token, star_at + 1));
-                token = star_token + 1;
-                at = star_at + 1;
-            }
-            _ => return Ok(false),
+        let Some((star_token, star_at)) = star else { return false };
+        match char_at(star_at) {
+            None | Some('/') => return false,
+            Some(c) => at = star_at + c.len_utf8(),
         }
+        star = Some((star_token, at));
+        token = star_token + 1;
     }
 }
 
+#[derive(Debug)]
 enum Token {
     Star,
     Any,
@@ -260,6 +261,10 @@ mod tests {
             let error = Rules::parse(&Source::new(FILE_NAME, format!("ok\n{rule}\n"))).unwrap_err();
             assert_eq!(error.place.unwrap().to_string(), ".helmignore:2:1", "{rule}");
         }
+    }
+
+    fn glob_match(pattern: &str, name: &str) -> Result<bool, BadPattern> {
+        Ok(matches(&tokens(pattern)?, name))
     }
 
     #[test]

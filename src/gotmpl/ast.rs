@@ -1,5 +1,7 @@
 //! The tree of a parsed template: shared between threads, never changed after parsing. Nodes hold byte spans of
 //! their text, one per path segment, so that an error can underline the segment that failed.
+//!
+//! Lists are boxes of exactly their size: a chart has ten thousands of nodes, most with one child.
 
 use std::sync::Arc;
 
@@ -61,7 +63,7 @@ pub struct Body {
     pub text: Arc<Text>,
     /// Whether it holds nothing but space and comments: such a one never replaces another.
     pub is_empty: bool,
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Box<[Node]>,
 }
 
 #[derive(Debug)]
@@ -82,8 +84,8 @@ pub(super) enum Node {
 #[derive(Debug)]
 pub(super) struct Branch {
     pub(super) pipe: Pipe,
-    pub(super) then: Vec<Node>,
-    pub(super) otherwise: Vec<Node>,
+    pub(super) then: Box<[Node]>,
+    pub(super) otherwise: Box<[Node]>,
 }
 
 #[derive(Debug)]
@@ -97,11 +99,11 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) struct Pipe {
     pub(super) span: Span,
-    pub(super) declared: Vec<Variable>,
+    pub(super) declared: Box<[Variable]>,
     /// `=` rather than `:=`.
     pub(super) is_assignment: bool,
     /// Never empty.
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Box<[Command]>,
 }
 
 /// A variable's name within one text, as a number; `$` is [`Variable::ROOT`].
@@ -116,7 +118,7 @@ impl Variable {
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) span: Span,
-    pub(super) args: Vec<Expr>,
+    pub(super) args: Box<[Expr]>,
 }
 
 #[derive(Debug)]
@@ -130,7 +132,7 @@ pub(super) enum ExprKind {
     Dot,
     Nil,
     Bool(bool),
-    Number(Number),
+    Number(Box<Number>),
     Str(Arc<str>),
     /// A string literal whose escapes made it something else than UTF-8.
     Bytes(Arc<[u8]>),

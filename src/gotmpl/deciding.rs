@@ -105,7 +105,7 @@ fn add(path: Vec<Arc<str>>, found: &mut Paths) {
 
 /// `get .Values.a "b"`, `index .Values "a" "b"`, `hasKey .Values.a "b"`.
 fn looked_up(command: &Command) -> Option<Vec<Arc<str>>> {
-    let [Expr { kind: ExprKind::Function(callee), .. }, map, keys @ ..] = command.args.as_slice() else { return None };
+    let [Expr { kind: ExprKind::Function(callee), .. }, map, keys @ ..] = &command.args[..] else { return None };
     if !matches!(callee.name(), "get" | "index" | "hasKey") {
         return None;
     }

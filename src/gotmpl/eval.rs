@@ -79,7 +79,7 @@ impl Executor<'_> {
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(None),
             ExprKind::Bool(b) => Ok(Some(Value::Bool(*b))),
-            ExprKind::Number(number) => Ok(Some(ideal_constant(*number))),
+            ExprKind::Number(number) => Ok(Some(ideal_constant(**number))),
             ExprKind::Str(text) => Ok(Some(Value::Str(text.clone()))),
             ExprKind::Bytes(bytes) => Ok(Some(Value::Bytes(bytes.clone()))),
             ExprKind::Field(path) => self.path(dot, dot, path, &[], None),
@@ -93,7 +93,7 @@ impl Executor<'_> {
             }
             ExprKind::Pipe(pipe) => self.parenthesized(dot, pipe),
             ExprKind::Function(callee) => {
-                let command = Command { span: expr.span, args: Vec::new() };
+                let command = Command { span: expr.span, args: Box::default() };
                 self.function(dot, *callee, &command, &[], None)
             }
         }
@@ -200,14 +200,14 @@ impl Executor<'_> {
 
     /// The map entry that a pipeline of one command reads, also through `index`.
     pub(super) fn culprit_of_pipe(&self, dot: &Operand, pipe: &Pipe) -> Option<Culprit> {
-        match pipe.commands.as_slice() {
+        match &pipe.commands[..] {
             [command] => self.culprit_of_command(dot, command),
             _ => None,
         }
     }
 
     fn culprit_of_command(&self, dot: &Operand, command: &Command) -> Option<Culprit> {
-        match command.args.as_slice() {
+        match &command.args[..] {
             [single] => self.culprit(dot, single),
             _ => None,
         }
@@ -366,11 +366,16 @@ impl Executor<'_> {
             (ExprKind::Nil, _) => {
                 return Err(self.error(expr.span, format!("cannot assign nil to {}", type_of(param))));
             }
-            (ExprKind::Number(Number { int: Some(int), .. }), Param::Int) => return Ok(Value::int(*int)),
-            (ExprKind::Number(Number { int: Some(int), .. }), Param::Uint32) if u32::try_from(*int).is_ok() => {
-                return Ok(Value::int(*int));
-            }
-            (ExprKind::Number(Number { float: Some(float), .. }), Param::Float) => return Ok(Value::Float(*float)),
+            (ExprKind::Number(number), Param::Int | Param::Uint32 | Param::Float) => match (**number, param) {
+                (Number { int: Some(int), .. }, Param::Int) => return Ok(Value::int(int)),
+                (Number { int: Some(int), .. }, Param::Uint32) if u32::try_from(int).is_ok() => {
+                    return Ok(Value::int(int));
+                }
+                (Number { float: Some(float), .. }, Param::Float) => return Ok(Value::Float(float)),
+                (_, Param::Int) => return wrong(self, "integer"),
+                (_, Param::Uint32) => return wrong(self, "unsigned integer"),
+                _ => return wrong(self, "float"),
+            },
             (ExprKind::Str(_) | ExprKind::Bytes(_), Param::Str | Param::Any)
             | (ExprKind::Bool(_), Param::Bool | Param::Any)
             | (ExprKind::Number(_), Param::Any) => {}

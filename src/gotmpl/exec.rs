@@ -81,7 +81,7 @@ impl<'a> Executor<'a> {
     /// An executor for a set of templates.
     pub fn new(set: Arc<TemplateSet>, functions: &'a Functions, generator: &'a mut dyn Generator) -> Executor<'a> {
         let text = Arc::new(Text { name: "".into(), text: "".into() });
-        let body = Arc::new(Body { name: "".into(), text, is_empty: true, nodes: Vec::new() });
+        let body = Arc::new(Body { name: "".into(), text, is_empty: true, nodes: Box::default() });
         Executor {
             functions,
             generator,

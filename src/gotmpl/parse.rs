@@ -64,6 +64,10 @@ pub fn parse(text: &Arc<Text>, functions: &Functions) -> Result<Parsed, Box<Pars
         range_depth: 0,
         depth: 0,
         open: Vec::new(),
+        nodes: Vec::new(),
+        commands: Vec::new(),
+        args: Vec::new(),
+        words: HashMap::new(),
     };
     let nodes = parser.top_level()?;
     let main = parser.body(text.name.clone(), nodes);
@@ -85,6 +89,18 @@ struct Parser<'a> {
     depth: u32,
     /// The actions that wait for their `end`.
     open: Vec<Span>,
+    // What is parsed so far of the lists that are open, the innermost last: each list is taken off when its length is
+    // known.
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    args: Vec<Expr>,
+    /// The names in paths; one text says `Values` many times.
+    words: HashMap<&'a str, Arc<str>>,
+}
+
+/// The elements from `mark` on.
+fn take_from<T>(stack: &mut Vec<T>, mark: usize) -> Box<[T]> {
+    stack.drain(mark..).collect()
 }
 
 type Result<T, E = Box<ParseError>> = std::result::Result<T, E>;
@@ -167,7 +183,7 @@ impl<'a> Parser<'a> {
         Ok(token)
     }
 
-    fn body(&self, name: Arc<str>, nodes: Vec<Node>) -> Arc<Body> {
+    fn body(&self, name: Arc<str>, nodes: Box<[Node]>) -> Arc<Body> {
         let is_empty = nodes.iter().all(|node| match node {
             Node::Text(span) => span.of(&self.text.text).trim().is_empty(),
             _ => false,
@@ -175,8 +191,7 @@ impl<'a> Parser<'a> {
         Arc::new(Body { name, text: self.text.clone(), is_empty, nodes })
     }
 
-    fn top_level(&mut self) -> Result<Vec<Node>> {
-        let mut nodes = Vec::new();
+    fn top_level(&mut self) -> Result<Box<[Node]>> {
         while self.token().kind != Kind::Eof {
             if self.token().kind == Kind::LeftDelim {
                 let start = self.next;
@@ -188,12 +203,12 @@ impl<'a> Parser<'a> {
                 self.next = start;
             }
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
+                Item::Node(node) => self.nodes.push(node),
                 Item::ListEnd(ListEnd::End, span) => return self.error(span, "unexpected {{end}}"),
                 Item::ListEnd(ListEnd::Else { .. }, span) => return self.error(span, "unexpected {{else}}"),
             }
         }
-        Ok(nodes)
+        Ok(take_from(&mut self.nodes, 0))
     }
 
     fn definition(&mut self) -> Result<()> {
@@ -206,7 +221,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The nodes of a definition, which sees no variable of its surroundings.
-    fn separate_list(&mut self, opened_by: Token, context: &str) -> Result<Vec<Node>> {
+    fn separate_list(&mut self, opened_by: Token, context: &str) -> Result<Box<[Node]>> {
         let visible = std::mem::replace(&mut self.visible, vec![Variable::ROOT]);
         let range_depth = std::mem::take(&mut self.range_depth);
         self.open.push(opened_by.span);
@@ -220,7 +235,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn define(&mut self, token: Token, name: Arc<str>, nodes: Vec<Node>) -> Result<()> {
+    fn define(&mut self, token: Token, name: Arc<str>, nodes: Box<[Node]>) -> Result<()> {
         let body = self.body(name, nodes);
         match self.definitions.iter_mut().find(|other| other.name == body.name) {
             None => self.definitions.push(body),
@@ -235,15 +250,15 @@ impl<'a> Parser<'a> {
     }
 
     /// Nodes up to an `end` or `else`.
-    fn list(&mut self) -> Result<(Vec<Node>, ListEnd)> {
-        let mut nodes = Vec::new();
+    fn list(&mut self) -> Result<(Box<[Node]>, ListEnd)> {
+        let mark = self.nodes.len();
         self.descend()?;
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
+                Item::Node(node) => self.nodes.push(node),
                 Item::ListEnd(end, _) => {
                     self.depth -= 1;
-                    return Ok((nodes, end));
+                    return Ok((take_from(&mut self.nodes, mark), end));
                 }
             }
         }
@@ -320,18 +335,18 @@ impl<'a> Parser<'a> {
         self.open.push(token.span);
         let (then, end) = self.list()?;
         self.range_depth -= is_range;
-        let mut otherwise = Vec::new();
+        let mut otherwise: Box<[Node]> = Box::default();
         if let ListEnd::Else { chained, .. } = end {
             let next = self.token();
             if chained && context == "if" && next.kind == Kind::If {
                 self.next += 1;
                 self.descend()?;
-                otherwise.push(Node::If(self.control(next, "if")?));
+                otherwise = Box::new([Node::If(self.control(next, "if")?)]);
                 self.depth -= 1;
             } else if chained && context == "with" && next.kind == Kind::With {
                 self.next += 1;
                 self.descend()?;
-                otherwise.push(Node::With(self.control(next, "with")?));
+                otherwise = Box::new([Node::With(self.control(next, "with")?)]);
                 self.depth -= 1;
             } else {
                 let (nodes, end) = self.list()?;
@@ -383,16 +398,17 @@ impl<'a> Parser<'a> {
     fn pipeline(&mut self, context: &'static str, end: Kind) -> Result<Pipe> {
         let start = self.peek_non_space().span;
         let (declared, is_assignment) = self.declarations(context)?;
-        let mut commands: Vec<Command> = Vec::new();
+        let mark = self.commands.len();
         loop {
             let token = self.peek_non_space();
             match token.kind {
                 kind if kind == end => {
-                    if commands.is_empty() {
+                    if self.commands.len() == mark {
                         return self.error(token.span, format!("missing value for {context}"));
                     }
                     let span = start.to(self.previous_end(token));
                     self.next += 1;
+                    let commands = take_from(&mut self.commands, mark);
                     return Ok(Pipe { span, declared, is_assignment, commands });
                 }
                 Kind::Bool
@@ -418,11 +434,11 @@ impl<'a> Parser<'a> {
                             | ExprKind::Str(_)
                             | ExprKind::Bytes(_)
                     );
-                    if is_value && !commands.is_empty() {
-                        let stage = commands.len() + 1;
+                    if is_value && self.commands.len() > mark {
+                        let stage = self.commands.len() - mark + 1;
                         return self.error(first.span, format!("non executable command in pipeline stage {stage}"));
                     }
-                    commands.push(command);
+                    self.commands.push(command);
                 }
                 _ => return self.unexpected(token, context),
             }
@@ -436,12 +452,12 @@ impl<'a> Parser<'a> {
         Span::new(end, end)
     }
 
-    fn declarations(&mut self, context: &'static str) -> Result<(Vec<Variable>, bool)> {
+    fn declarations(&mut self, context: &'static str) -> Result<(Box<[Variable]>, bool)> {
         let mut declared = Vec::new();
         loop {
             let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
-                return Ok((declared, false));
+                return Ok((declared.into(), false));
             }
             let start = self.next;
             self.next += 1;
@@ -449,14 +465,14 @@ impl<'a> Parser<'a> {
             let is_comma = next.kind == Kind::Char && self.source(next) == ",";
             if !is_comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
                 self.next = start;
-                return Ok((declared, false));
+                return Ok((declared.into(), false));
             }
             self.next += 1;
             let id = self.intern(self.source(variable));
             declared.push(id);
             self.visible.push(id);
             if !is_comma {
-                return Ok((declared, next.kind == Kind::Assign));
+                return Ok((declared.into(), next.kind == Kind::Assign));
             }
             if context != "range" || declared.len() > 1 {
                 return self.error(next.span, format!("too many declarations in {context}"));
@@ -478,11 +494,11 @@ impl<'a> Parser<'a> {
 
     fn command(&mut self) -> Result<Command> {
         let start = self.peek_non_space();
-        let mut args = Vec::new();
+        let mark = self.args.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.args.push(operand);
             }
             let token = self.token();
             match token.kind {
@@ -491,30 +507,22 @@ impl<'a> Parser<'a> {
                 Kind::Pipe => self.next += 1,
                 _ => return self.unexpected(token, "operand"),
             }
-            if args.is_empty() {
+            if self.args.len() == mark {
                 return self.error(token.span, "empty command");
             }
             let span = start.span.to(self.previous_end(token));
-            return Ok(Command { span, args });
+            return Ok(Command { span, args: take_from(&mut self.args, mark) });
         }
     }
 
     /// A term and the fields that follow it; `None` if what comes next is no operand.
     fn operand(&mut self) -> Result<Option<Expr>> {
         let Some(term) = self.term()? else { return Ok(None) };
-        let mut path = Vec::new();
-        while self.token().kind == Kind::Field {
-            let token = self.take();
-            path.push(self.segment(token));
-        }
-        if path.is_empty() {
-            return Ok(Some(term));
-        }
-        let span = path.last().map_or(term.span, |last| term.span.to(last.span));
-        let join = |head: Box<[Segment]>, tail| head.into_vec().into_iter().chain::<Vec<Segment>>(tail).collect();
+        let path = self.fields();
+        let Some(last) = path.last() else { return Ok(Some(term)) };
+        let span = term.span.to(last.span);
         let kind = match term.kind {
-            ExprKind::Field(head) => ExprKind::Field(join(head, path)),
-            ExprKind::Variable { id, path: head } => ExprKind::Variable { id, path: join(head, path) },
+            ExprKind::Variable { id, .. } => ExprKind::Variable { id, path },
             ExprKind::Bool(_)
             | ExprKind::Str(_)
             | ExprKind::Bytes(_)
@@ -524,13 +532,23 @@ impl<'a> Parser<'a> {
                 let term = term.span.of(&self.text.text);
                 return self.error(span, format!("unexpected . after term {term:?}"));
             }
-            _ => ExprKind::Chain { base: Box::new(term), path: path.into() },
+            _ => ExprKind::Chain { base: Box::new(term), path },
         };
         Ok(Some(Expr { span, kind }))
     }
 
-    fn segment(&self, token: Token) -> Segment {
-        Segment { name: self.source(token)[1..].into(), span: token.span }
+    /// The fields that come next.
+    fn fields(&mut self) -> Box<[Segment]> {
+        let count =
+            self.tokens[self.next.min(self.tokens.len())..].iter().take_while(|t| t.kind == Kind::Field).count();
+        let fields = &self.tokens[self.next..self.next + count];
+        self.next += count;
+        let mut segment = |token: &Token| {
+            let word = &self.source(*token)[1..];
+            let name = self.words.entry(word).or_insert_with(|| word.into()).clone();
+            Segment { name, span: token.span }
+        };
+        fields.iter().map(&mut segment).collect()
     }
 
     fn term(&mut self) -> Result<Option<Expr>> {
@@ -550,14 +568,21 @@ impl<'a> Parser<'a> {
                     None => return self.error(token.span, format!("undefined variable {source:?}")),
                 }
             }
-            Kind::Field => ExprKind::Field(Box::new([self.segment(token)])),
+            Kind::Field => {
+                self.next -= 1;
+                let path = self.fields();
+                let span = path.last().map_or(token.span, |last| token.span.to(last.span));
+                return Ok(Some(Expr { span, kind: ExprKind::Field(path) }));
+            }
             Kind::Bool => ExprKind::Bool(source == "true"),
             Kind::CharConstant => match literal::unquote_char(source) {
-                Some(code) => ExprKind::Number(Number { int: Some(code), float: Some(code as f64), is_int_like: true }),
+                Some(code) => {
+                    ExprKind::Number(Box::new(Number { int: Some(code), float: Some(code as f64), is_int_like: true }))
+                }
                 None => return self.error(token.span, format!("malformed character constant: {source}")),
             },
             Kind::Number | Kind::Complex => match literal::number(source) {
-                Ok(number) => ExprKind::Number(number),
+                Ok(number) => ExprKind::Number(Box::new(number)),
                 Err(message) => return self.error(token.span, message),
             },
             Kind::LeftParen => {

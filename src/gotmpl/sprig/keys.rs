@@ -1,9 +1,7 @@
 //! Private keys: made, read from PEM, written as PEM, used to sign.
 //!
-//! RSA keys are made by the crate `rsa`, all signing is ring's. The fixed generators have keys of their own, in
+//! The primes of RSA keys are found here (`primes`), the crate `rsa` makes keys of them, all signing is ring's. The fixed generators have keys of their own, in
 //! `keys/`: those are published with the source and protect nothing.
-
-use std::convert::Infallible;
 
 use Param::Str;
 use ring::rand::SystemRandom;
@@ -11,15 +9,15 @@ use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use rsa::BoxedUint;
 use rsa::pkcs1::EncodeRsaPrivateKey;
-use rsa::rand_core::{TryCryptoRng, TryRng};
 
 use super::super::func::{Function, Generator, Host, Param};
 use super::super::value::Value;
 use super::der::{
     INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, bit_string, from_pem, integer, sequence, take, take_tag, tlv, to_pem,
 };
-use super::{row, text};
+use super::{primes, row, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[row(
     "genPrivateKey",
@@ -105,47 +103,28 @@ const FIXED: [FixedKeys; 2] = [
     },
 ];
 
-/// The crate `rsa` draws from the host's generator.
-struct Random<'a>(&'a mut dyn Generator);
-
-impl TryRng for Random<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Random<'_> {}
-
 /// A new RSA key of 2048 bits, for a certificate.
 pub(super) fn new_rsa(generator: &mut dyn Generator) -> Result<Key, String> {
-    rsa_key(generator, 2048, |fixed| fixed.rsa_2048)
+    rsa_key::<16>(generator, |fixed| fixed.rsa_2048)
 }
 
-fn rsa_key(generator: &mut dyn Generator, bits: usize, fixed: fn(&FixedKeys) -> &'static str) -> Result<Key, String> {
+/// A key of two primes of 64 × `N` bits.
+fn rsa_key<const N: usize>(
+    generator: &mut dyn Generator,
+    fixed: fn(&FixedKeys) -> &'static str,
+) -> Result<Key, String> {
     // Asked in any case, so that the generator counts as used.
     let mut unused = [0; 1];
     generator.fill(&mut unused);
     if let Some(variant) = generator.fixed_keys() {
         return Key::parse(fixed(&FIXED[variant.min(1)]));
     }
-    let key = rsa::PrivateKey::new(&mut Random(generator), bits)
-        .map_err(|error| format!("error generating rsa key: {error}"))?;
-    let der = key.to_pkcs1_der().map_err(|error| format!("error generating rsa key: {error}"))?;
+    let failed = |error: &dyn std::fmt::Display| format!("error generating rsa key: {error}");
+    let [p, q] = primes::two_primes::<N>(&mut |bytes| generator.fill(bytes))
+        .map(|prime| BoxedUint::from_be_slice_vartime(&prime));
+    // It checks that the parts belong together.
+    let key = rsa::PrivateKey::from_p_q(p, q, primes::PUBLIC_EXPONENT.into()).map_err(|error| failed(&error))?;
+    let der = key.to_pkcs1_der().map_err(|error| failed(&error))?;
     Ok(Key::Rsa(der.as_bytes().to_vec()))
 }
 
@@ -153,7 +132,7 @@ fn generate(host: &mut dyn Host, kind: &str) -> Result<String, String> {
     let generator = host.generator();
     let mut seed = [0; 32];
     match kind {
-        "" | "rsa" => Ok(rsa_key(generator, 4096, |fixed| fixed.rsa_4096)?.to_pem()),
+        "" | "rsa" => Ok(rsa_key::<32>(generator, |fixed| fixed.rsa_4096)?.to_pem()),
         "ed25519" => {
             generator.fill(&mut seed);
             Ok(Key::Ed25519 { seed }.to_pem())

@@ -23,6 +23,7 @@ mod numbers;
 mod passwords;
 mod paths;
 mod patterns;
+mod primes;
 mod reflection;
 mod strings;
 #[cfg(test)]
