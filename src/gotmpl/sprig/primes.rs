@@ -105,7 +105,7 @@ impl<const N: usize> Search<N> {
         let mut sieve = |prime: u64, residue: u64| {
             // start + 2i is 0 modulo the prime where i is -start/2.
             let half = (prime - residue) % prime;
-            let first = if half % 2 == 0 { half / 2 } else { half.div_ceil(2) + prime / 2 };
+            let first = if half.is_multiple_of(2) { half / 2 } else { half.div_ceil(2) + prime / 2 };
             for at in (first as usize..WINDOW).step_by(prime as usize) {
                 has_factor[at] = true;
             }
@@ -149,7 +149,7 @@ fn remainder<const N: usize>(number: &Number<N>, divisor: u64) -> u64 {
 
 /// Miller-Rabin to base 2 and the given bases. `n` is odd and has its highest bit set.
 fn is_prime<const N: usize>(n: &Number<N>, bases: &[Number<N>]) -> bool {
-    if n[0] % 2 == 0 {
+    if n[0].is_multiple_of(2) {
         return false;
     }
     let modulus = Modulus::new(n);
