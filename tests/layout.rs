@@ -8,7 +8,7 @@ use crate::repo::here;
 /// The stages in the order in which data flows. A stage imports the stages before it and nothing else of kcfg.
 const STAGES: &[&str] = &[
     "error", "semver", "yaml", "repo", "release", "chart", "values", "engine", "manifest", "rendered", "diff", "plan",
-    "pipeline", "lint", "cli",
+    "pipeline", "lint", "cluster", "post", "cli",
 ];
 /// What stands beside the stages, with all that it may import.
 const LEAVES: &[(&str, &[&str])] = &[("gotmpl", &["error", "semver"])];
@@ -16,6 +16,8 @@ const LEAVES: &[(&str, &[&str])] = &[("gotmpl", &["error", "semver"])];
 const USERS_OF_LEAVES: &[&str] = &["engine"];
 /// Who may read and write files.
 const FILE_USERS: &[&str] = &["repo", "chart", "rendered", "cli"];
+/// Who may use the network.
+const NETWORK_USERS: &[&str] = &["cluster", "post"];
 /// Who may print.
 const PRINTERS: &[&str] = &["cli"];
 
@@ -58,6 +60,15 @@ fn only_the_command_line_prints() {
 #[test]
 fn only_the_two_ends_touch_files() {
     forbid(&["std::fs", "std::env", "File::open", "fs::read"], FILE_USERS, "touches files: take bytes, give bytes");
+}
+
+#[test]
+fn only_the_applier_and_the_poster_use_the_network() {
+    forbid(
+        &["reqwest", "TcpStream", "TcpListener", "UdpSocket", "kube::", "tokio::"],
+        NETWORK_USERS,
+        "uses the network: the author's side never does",
+    );
 }
 
 #[test]
