@@ -2,6 +2,8 @@
 
 pub mod chart;
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod diff;
 pub mod engine;
 pub mod error;
