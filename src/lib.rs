@@ -8,6 +8,7 @@ pub mod diff;
 pub mod engine;
 pub mod error;
 pub mod gotmpl;
+pub mod id;
 pub mod lint;
 pub mod manifest;
 pub mod pipeline;

@@ -2,10 +2,10 @@
 //! ([`objects`]). Pure; writing them to files is the business of `rendered`.
 
 mod generated;
-mod id;
 mod locate;
 mod object;
 mod order;
+pub mod prune;
 mod scope;
 mod split;
 
@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use crate::engine::RenderedFile;
 use crate::error::{Diagnostic, Place, Source, Span};
+pub use crate::id::{ObjectId, group_of};
 use crate::yaml::{self, Node, ReadOptions, Value};
 
 pub use generated::{
     GENERATED_ANNOTATION, GENERATED_ENCODINGS_MAX, GENERATED_LENGTH_MAX, GeneratedForm, GeneratedLeaf, generated_text,
     parse_generated,
 };
-pub use id::{ObjectId, group_of};
 pub use object::{DEFAULT_NAMESPACE, Object, ObjectRules, objects};
 pub use order::{INSTALL_ORDER, install_rank};
 pub use scope::{Scope, Scopes};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::yaml::Node;
 
-use super::id::group_of;
+use super::group_of;
 
 /// Whether objects of a kind live in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod helm_operator;
 mod kcfg;
 mod names;
 mod parse;
+mod removal;
 mod values_from;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use names::{
     SUBDOMAIN_BYTES_MAX,
 };
 pub use parse::parse_environment;
+pub use removal::{DIGEST_LENGTH, Removal, RemovalOf, text as removal_text};
 
 /// Everything that the files of one environment say.
 #[derive(Debug, Default)]
@@ -44,7 +46,7 @@ pub struct EnvironmentDocs {
     /// Whether an Environment document is there that cannot be read: then nothing of this environment may be
     /// rendered, for its values and versions are unknown.
     pub is_blocked: bool,
-    /// `kind: Removal` documents, as they were read.
+    /// `kind: Removal` documents: what may be deleted beyond the prune budget.
     pub removals: Vec<Removal>,
     /// Documents that could not be read, or that have no usable name.
     pub errors: Vec<Diagnostic>,
@@ -190,15 +192,6 @@ pub struct RawFile {
 #[derive(Debug, Clone)]
 pub struct RawManifest {
     /// The object: a mapping with apiVersion and kind.
-    pub node: Node,
-    /// Where its kind stands.
-    pub place: Place,
-}
-
-/// A `kind: Removal` document: permission to delete, for the applier.
-#[derive(Debug, Clone)]
-pub struct Removal {
-    /// The document.
     pub node: Node,
     /// Where its kind stands.
     pub place: Place,

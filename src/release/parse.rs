@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::document::{Document, Documents, KCFG_GROUP};
 use super::names::raw_folder;
 use super::values_from::Beside;
-use super::{DocumentName, EnvironmentDocs, RawFile, RawManifest, Refused, Release, Removal, environment, flux};
-use super::{helm_operator, kcfg};
+use super::{DocumentName, EnvironmentDocs, RawFile, RawManifest, Refused, Release, environment, flux};
+use super::{helm_operator, kcfg, removal};
 use crate::error::{Diagnostic, Place, Source, nearest};
 use crate::yaml::fields::Fields;
 use crate::yaml::{Map, Node};
@@ -40,8 +40,10 @@ pub fn parse_environment(env: &str, sources: &[Arc<Source>]) -> EnvironmentDocs 
         match role {
             Role::Environment => environments.push(document),
             Role::Removal => {
-                let place = Place { source: document.source, span: document.span };
-                docs.removals.push(Removal { node: document.node, place });
+                let mut fields = Fields::new(&document.source);
+                let removal = removal::parse(&mut fields, &document);
+                docs.removals.extend(removal.filter(|_| fields.errors.is_empty()));
+                docs.errors.append(&mut fields.errors);
             }
             role => {
                 if let Some((name, parsed)) = release(&role, document, &beside, &mut docs) {

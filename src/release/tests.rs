@@ -403,3 +403,77 @@ proptest::proptest! {
         proptest::prop_assert!(!docs.raw.is_empty(), "the other file is read whatever this one holds");
     }
 }
+
+fn removal(spec: &str) -> EnvironmentDocs {
+    parse(&[("removal.yaml", &format!("apiVersion: kcfg.dev/v1\nkind: Removal\nspec:\n{spec}"))])
+}
+
+#[test]
+fn a_removal_names_releases_digests_and_objects() {
+    let digest = "0123456789abcdef".repeat(4);
+    let spec = format!("  releases:\n  - name: web\n    from: {digest}\n    objects: [core/Namespace/-/shop]\n");
+    let docs = removal(&spec);
+    assert!(findings(&docs).is_empty(), "{:?}", findings(&docs));
+    let [removal] = &docs.removals[..] else { panic!("one removal") };
+    let id = "core/Namespace/-/shop".parse().expect("an id");
+    assert!(removal.covers("web", &digest, &id));
+    assert!(!removal.covers("api", &digest, &id));
+    assert!(!removal.covers("web", &"0".repeat(64), &id));
+    assert!(!removal.covers("web", &digest, &"core/Namespace/-/other".parse().expect("an id")));
+    // What is written reads back; names that YAML would read as something else are quoted.
+    let written = removal_text(&[RemovalOf { release: "1e3".into(), from: digest.clone(), objects: vec![id] }]);
+    let docs = parse(&[("removal.yaml", &written)]);
+    assert_eq!(docs.removals[0].releases[0].release, "1e3", "{written}");
+}
+
+#[test]
+fn a_removal_that_cannot_be_read_is_an_error_and_permits_nothing() {
+    let digest = "0123456789abcdef".repeat(4);
+    let of = |rest: &str| format!("  releases:\n  - name: web\n    from: {digest}\n{rest}");
+    let table: &[(String, &str)] = &[
+        ("  relases: []\n".into(), "removal.yaml:4:3: unknown key `relases` in `spec` (did you mean `releases`?)"),
+        (
+            "  releases: []\n".into(),
+            "removal.yaml:4:3: `spec.releases` is missing or empty (list releases, each with `name`, `from` and `objects`)",
+        ),
+        (
+            of("    object: [a]\n"),
+            "removal.yaml:7:5: unknown key `object` in `spec.releases[]` (did you mean `objects`?)",
+        ),
+        (of(""), "removal.yaml:5:5: `spec.releases[].objects` is missing or empty (list the ids of the objects)"),
+        (
+            of("    objects: [web]\n"),
+            "removal.yaml:7:15: `web` is not an object id: it has the form group/Kind/namespace/name (such as \
+             apps/Deployment/shop/web, or core/Namespace/-/shop without a namespace)",
+        ),
+        (
+            "  releases: [{name: web, from: 0123, objects: [core/Namespace/-/x]}]\n".into(),
+            "removal.yaml:4:32: `spec.releases[].from` has to be text, not an integer (write it in quotes)",
+        ),
+        (
+            "  releases: [{name: web, from: abc, objects: [core/Namespace/-/x]}]\n".into(),
+            "removal.yaml:4:32: `from` has to be a release's digest of 64 hexadecimal digits (take it from the \
+             `# digest` line of the release's kcfg.sum, in the commit that is applied now)",
+        ),
+        (
+            "  releases: [{name: web, objects: [core/Namespace/-/x]}]\n".into(),
+            "removal.yaml:4:15: `spec.releases[].from` is missing",
+        ),
+        (
+            of(&format!(
+                "    objects: [core/Namespace/-/x]\n  - {{name: web, from: {digest}, objects: [core/Namespace/-/y]}}\n"
+            )),
+            "removal.yaml:8:12: this Removal names web twice (list its objects together)",
+        ),
+    ];
+    for (spec, expected) in table {
+        let docs = removal(spec);
+        assert_eq!(findings(&docs), [*expected], "{spec}");
+        assert!(docs.removals.is_empty() && !docs.is_complete(), "{spec}");
+    }
+    let docs = parse(&[("removal.yaml", "apiVersion: kcfg.dev/v1\nkind: Removal\n")]);
+    assert_eq!(
+        findings(&docs),
+        ["removal.yaml:2:7: this Removal has no `spec` (`kcfg diff` prints the document that a change needs)"]
+    );
+}
