@@ -13,6 +13,7 @@ use super::mask::MaskKey;
 use super::path::PathPattern;
 use super::rename;
 use super::report::{Before, EnvironmentDiff, ObjectDiff, ReleaseDiff, Report, Sides, Status};
+use super::rules;
 
 /// How to compare.
 #[derive(Debug)]
@@ -171,7 +172,9 @@ fn object_diff(
     let hides = MaskKey::hides(&object.id);
     let side = |placed: Option<&Placed>| placed.map(|placed| placed.object.clone());
     let (a, b) = (side(old), side(new));
-    let diff = ObjectDiff {
+    let leaves_environment =
+        before.as_ref().is_some_and(|before| before.environment != pairs[shown.release].environment);
+    let mut diff = ObjectDiff {
         id: object.id.clone(),
         status,
         before,
@@ -188,6 +191,7 @@ fn object_diff(
         },
         nodes: Sides { old: a.map(|object| object.node), new: b.map(|object| object.node) },
     };
+    diff.flags = rules::flags(&diff, leaves_environment);
     Some((shown.release, diff, ignored))
 }
 

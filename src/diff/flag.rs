@@ -68,4 +68,37 @@ impl Rule {
             Rule::Stale => "stale",
         }
     }
+
+    /// What the rule says of a change, for those who read its name for the first time (docs/diff.md).
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Rule::DeletesData => {
+                "What no manifest brings back goes, or goes more easily from now on: a PersistentVolumeClaim, a \
+                 PersistentVolume, a Namespace, a CustomResourceDefinition, a StatefulSet."
+            }
+            Rule::HeldByGuard => {
+                "The applier would delete more than a guard lets go at once, and waits for the Removal document that the \
+                 report prints."
+            }
+            Rule::NeedsReplacement => {
+                "A field changes that the API server does not let change: the object has to be deleted and made anew."
+            }
+            Rule::WidensPermissions => {
+                "Somebody may do more than before: a role or binding allows more, a pod gets rights on its node, a \
+                 namespace lets its pods do more."
+            }
+            Rule::OpensTraffic => {
+                "Something can be reached from more places: the type of a Service, hosts of an Ingress or a route, a \
+                 NetworkPolicy, a port on the node."
+            }
+            Rule::NeverDeleted => {
+                "The object left the tree, and kcfg does not delete it from the cluster: the report shows the kubectl line \
+                 that does."
+            }
+            Rule::RestartsPods => "The pod template of a workload changes, so its pods are replaced.",
+            Rule::Scales => "The number of pods changes, or the bounds in which an autoscaler chooses it.",
+            Rule::ChangesImage => "A container runs another image.",
+            Rule::Stale => "The sources were changed, and the tree was not rendered.",
+        }
+    }
 }

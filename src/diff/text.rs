@@ -7,8 +7,9 @@ pub const CONTEXT_LINES: usize = 3;
 /// Pairs of lines that are compared at most (old × new, what is equal at both ends left out); beyond it the differing
 /// part is shown as replaced whole.
 pub const TEXT_PAIRS_MAX: usize = 25_000_000;
-/// Words of a pair of lines that are compared at most; longer lines are marked whole.
-pub const LINE_WORDS_MAX: usize = 2_000;
+/// Pairs of words of two lines that are compared at most (old × new, what is equal at both ends left out); beyond it the
+/// differing part is marked whole.
+pub const LINE_PAIRS_MAX: usize = 4_000_000;
 
 /// Lines that changed, with the lines around them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,10 +119,7 @@ fn unended(line: &str, side: LineSide) -> Option<Line> {
 pub fn words(old: &str, new: &str) -> (Vec<Piece>, Vec<Piece>) {
     let (a, b) = (tokens(old), tokens(new));
     let piece = |text: &str, is_marked| Piece { text: text.to_owned(), is_marked };
-    if a.len() > LINE_WORDS_MAX || b.len() > LINE_WORDS_MAX {
-        return (vec![piece(old, true)], vec![piece(new, true)]);
-    }
-    let ops = sequence(&a, &b, usize::MAX);
+    let ops = sequence(&a, &b, LINE_PAIRS_MAX);
     let same: usize = ops.iter().filter(|op| matches!(op, DiffOp::Equal { .. })).map(|op| op.old_range().len()).sum();
     // Lines with nothing in common but blanks and signs are other lines; marks in them would only distract.
     if same * 3 < a.len().max(b.len()) {

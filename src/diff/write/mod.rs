@@ -3,4 +3,4 @@
 pub mod annotation;
 pub mod json;
 pub mod text;
-mod value;
+pub mod value;

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use super::value;
+use super::value::{self, printable};
 use crate::diff::change::{Change, What};
 use crate::diff::report::{Counts, EnvironmentDiff, ReleaseDiff, Report, Status};
 use crate::diff::section::{Member, Section, Sections, sections};
@@ -351,7 +351,7 @@ impl Page {
     }
 
     fn changed(&mut self, pad: &str, path: &str, old: &Node, new: &Node, same_meaning: Option<&str>) {
-        let (a, b) = (value::line(old), value::line(new));
+        let (a, b) = value::pair(old, new);
         let (x, y) = words(&a, &b);
         let (x, y) = (self.pieces(&x, Ink::Old, Ink::OldMark), self.pieces(&y, Ink::New, Ink::NewMark));
         let why = same_meaning.map(|why| self.ink(Ink::Dim, &format!("  (same meaning: {why})"))).unwrap_or_default();
@@ -503,14 +503,6 @@ fn hashes(member: &Member<'_>) -> String {
 
 fn is_long(node: &Node) -> bool {
     node.as_str().is_some_and(|text| text.contains('\n'))
-}
-
-/// Without control characters, which could make the terminal lie; tabs become spaces.
-fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.replace('\t', "    ").replace(char::is_control, "\u{fffd}")
 }
 
 /// Items after a first text, in lines of at most `width` columns.

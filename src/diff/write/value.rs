@@ -4,6 +4,8 @@ use crate::yaml::{self, Node, Value};
 
 /// Characters of a value that are shown in a line.
 pub const VALUE_CHARS_MAX: usize = 120;
+/// Characters that are shown before the place where two long values part.
+const BEFORE_CHARS: usize = 24;
 
 /// A scalar as YAML writes it, a collection in JSON's way; cut after [`VALUE_CHARS_MAX`] characters.
 pub fn line(node: &Node) -> String {
@@ -15,6 +17,44 @@ pub fn line(node: &Node) -> String {
     }
     let cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
     format!("{cut}… ({count} characters)")
+}
+
+/// Two values that differ, each in a line; where they are long, what is shown begins shortly before they part.
+pub fn pair(old: &Node, new: &Node) -> (String, String) {
+    let (mut a, mut b) = (String::new(), String::new());
+    flow(&old.value, &mut a);
+    flow(&new.value, &mut b);
+    let head = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
+    (window(&a, head, VALUE_CHARS_MAX), window(&b, head, VALUE_CHARS_MAX))
+}
+
+/// At most `chars_max` characters of a text, from shortly before its character `at` on if that would else be cut off.
+pub fn window(text: &str, at: usize, chars_max: usize) -> String {
+    if text.len() <= chars_max {
+        return text.to_owned();
+    }
+    let count = text.chars().count();
+    if count <= chars_max {
+        return text.to_owned();
+    }
+    let skip = if at + BEFORE_CHARS < chars_max { 0 } else { at.saturating_sub(BEFORE_CHARS).min(count - chars_max) };
+    let shown: String = text.chars().skip(skip).take(chars_max).collect();
+    let (before, after) = (if skip > 0 { "…" } else { "" }, if skip + chars_max < count { "…" } else { "" });
+    format!("{before}{shown}{after} ({count} characters)")
+}
+
+/// Without control characters, which could make a terminal lie, nor those that make text run backwards, which could make
+/// any reader see another text; tabs become spaces.
+pub fn printable(text: &str) -> String {
+    if !text.chars().any(is_unseen) {
+        return text.to_owned();
+    }
+    text.replace('\t', "    ").replace(is_unseen, "\u{fffd}")
+}
+
+/// Control characters, and the marks of Unicode's bidirectional algorithm that reorder what stands around them (UAX #9).
+fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn flow(value: &Value, out: &mut String) {
@@ -51,4 +91,24 @@ pub fn block(node: &Node) -> String {
     let mut text = String::new();
     yaml::canonical(&node.value, &mut text);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_show_where_they_part() {
+        let (old, new) = (Node::new("a".repeat(500) + "x" + &"b".repeat(300)), Node::new("a".repeat(500) + "yy"));
+        let (a, b) = pair(&old, &new);
+        assert!(a.starts_with('…') && a.contains("aax") && a.ends_with("… (801 characters)"), "{a}");
+        assert!(b.starts_with('…') && b.contains("aayy (502"), "{b}");
+        assert_eq!(window("short", 900, 10), "short");
+        assert_eq!(window("0123456789abc", 2, 10), "0123456789… (13 characters)");
+    }
+
+    #[test]
+    fn nothing_unseen_is_printed() {
+        assert_eq!(printable("a\tb\u{1b}[1m\u{202e}c\u{2067}é"), "a    b\u{fffd}[1m\u{fffd}c\u{fffd}é");
+    }
 }
