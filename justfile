@@ -10,9 +10,10 @@ check: fmt clippy example test
 fmt:
     cargo fmt --check
 
-# Lints of all targets; a warning fails.
+# Lints of all targets, with all features and with none; a warning fails.
 clippy:
     cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --all-targets --no-default-features -- -D warnings
 
 # Licences, sources and bans of the dependencies (deny.toml). Advisories are left out here: `just advisories`.
 deny:
@@ -30,9 +31,17 @@ example:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --document-private-items
 
-# All tests; Helm parity is tested against the recordings under fixtures/helm, so no helm is needed.
+# All tests; Helm parity is tested against the recordings under fixtures/helm, so no helm is needed. The tests on a control plane build it first.
 test *ARGS:
     cargo test --locked {{ARGS}}
+
+# The tests of what there is without the cluster and without the poster of reports.
+test-lean *ARGS:
+    cargo test --locked --no-default-features {{ARGS}}
+
+# The programs of the tests' control plane, where KUBEBUILDER_ASSETS does not hold them: about ten minutes, once (needs Go).
+control-plane:
+    tests/cluster/control-plane/build.sh
 
 # kill -9 during `kcfg render` at many random moments (the tests do it 5 times; SEED moves the moments), then each fuzz target for a while.
 soak KILLS="50" SEED="1" FUZZ_SECONDS="60":
