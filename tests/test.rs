@@ -5,6 +5,7 @@
 mod attack;
 mod cli;
 mod compat;
+mod diff;
 mod errors;
 mod formats;
 mod fuzz;

@@ -1,5 +1,7 @@
 //! `kcfg diff`: what changes in the rendered tree, and what that means.
 
+mod policy;
+
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use crate::yaml;
 use super::output::Finding;
 use super::progress::Progress;
 use super::{Output, Status, report};
+use policy::Documents;
 
 /// Columns where nothing tells how wide the reader's window is.
 const WIDTH_DEFAULT: usize = 100;
@@ -128,7 +131,12 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     if let Some(fresh) = fresh {
         findings.extend(judge(fresh, &mut report));
     }
-    count(&mut report, &old, &new, git, !args.no_digests);
+    // Of a part of an environment neither a digest nor a budget can be told.
+    if selectors.iter().all(Selector::is_whole_environments) {
+        count(&mut report, &old, &new, git, !args.no_digests);
+    }
+    let documents = loader.documents(&args.new_side());
+    diff::guard::judge(&mut report, |environment| documents.policy(environment));
     match args.report.written(&report) {
         Some(text) => output.text(&text),
         None => print(&report, args, output),
@@ -267,6 +275,21 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Where the newer side's documents are.
+    fn documents(&self, side: &Side<'_>) -> Documents<'a> {
+        let Some(repository) = self.repository else { return Documents::None };
+        match side {
+            Side::Worktree | Side::Fresh => Documents::Worktree(repository),
+            Side::Path(_) => Documents::None,
+            Side::Commit(revision) => match repository.git() {
+                Ok(Some(git)) => git
+                    .revision(revision)
+                    .map_or(Documents::None, |commit| Documents::Commit(git, commit, repository.prefix())),
+                _ => Documents::None,
+            },
+        }
+    }
+
     /// Renders the environments that are asked for, as far as they are here.
     fn fresh(&self) -> Result<Fresh, Vec<Diagnostic>> {
         let repository = self.repository().map_err(|error| vec![error])?;
@@ -384,7 +407,7 @@ fn judge(fresh: Fresh, report: &mut Report) -> Vec<Finding> {
 fn count(report: &mut Report, old: &Snapshot, new: &Snapshot, git: Option<&Git>, wants_digests: bool) {
     for environment in &mut report.environments {
         let counts = diff::report::Counts::of(environment.releases.iter().flat_map(|release| &release.objects));
-        if environment.name.is_empty() || !(wants_digests || counts.removed > 0) {
+        if environment.name.is_empty() || !(wants_digests || counts.removed + counts.renamed + counts.moved > 0) {
             continue;
         }
         let sums = |snapshot: &Snapshot| -> Vec<(String, String, usize)> {

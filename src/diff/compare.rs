@@ -168,6 +168,10 @@ fn object_diff(
         if status == Status::Changed && changes.is_empty() && ignored > 0 {
             return Some((shown.release, ignored_only(object), ignored));
         }
+        // Of plain manifests only what they say counts; in a rendered tree the way it is written does too.
+        if status == Status::Changed && changes.is_empty() && pairs[shown.release].environment.is_empty() {
+            return None;
+        }
     }
     let hides = MaskKey::hides(&object.id);
     let side = |placed: Option<&Placed>| placed.map(|placed| placed.object.clone());
@@ -223,6 +227,13 @@ fn assemble(pairs: Vec<ReleasePair>, compared: Vec<(usize, ObjectDiff, usize)>) 
             objects[release].push(object);
         }
     }
+    // A release that lost an object to another environment differs, though the object is shown there.
+    let losers: HashSet<(String, String)> = objects
+        .iter()
+        .flatten()
+        .filter_map(|object| object.before.as_ref())
+        .map(|before| (before.environment.clone(), before.release.clone()))
+        .collect();
     let mut environments: BTreeMap<String, EnvironmentDiff> = BTreeMap::new();
     for (pair, mut objects) in pairs.into_iter().zip(objects) {
         objects.sort_by(|a, b| {
@@ -231,7 +242,8 @@ fn assemble(pairs: Vec<ReleasePair>, compared: Vec<(usize, ObjectDiff, usize)>) 
         });
         let release = release_diff(pair.release, &pair.old, &pair.new, objects);
         let is_new_or_gone = pair.old.is_some() != pair.new.is_some();
-        if release.objects.is_empty() && release.notes.is_empty() && !is_new_or_gone {
+        let has_lost = losers.contains(&(pair.environment.clone(), release.name.clone()));
+        if release.objects.is_empty() && release.notes.is_empty() && !is_new_or_gone && !has_lost {
             continue;
         }
         let environment = environments

@@ -8,6 +8,7 @@ pub mod change;
 mod compare;
 pub mod embedded;
 pub mod flag;
+pub mod guard;
 pub mod image;
 pub mod list;
 pub mod mask;

@@ -85,7 +85,7 @@ pub struct Deletion<'a> {
 pub struct Extent {
     /// The environment's objects before the sync.
     pub object_count: usize,
-    /// Those of them that are still wanted after it, or are kept.
+    /// Those of them that are still wanted after it; what is kept though nothing wants it is not among them.
     pub staying_count: usize,
 }
 

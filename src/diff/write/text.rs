@@ -221,7 +221,12 @@ impl Page {
         if let [member] = section.members[..]
             && let Some(before) = &member.object.before
         {
-            let from = format!("  was {} in {}/{}", before.id, before.environment, before.release);
+            let place = if before.environment.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}/{}", before.environment, before.release)
+            };
+            let from = format!("  was {}{place}", before.id);
             let line = self.ink(Ink::Dim, &from);
             self.line(&line);
         }
@@ -275,14 +280,16 @@ impl Page {
         for member in members {
             let environment = member.environment.name.as_str();
             let id = &member.object.id;
-            let item = format!("{} {}/{}", member.release.name, id.kind, id.name);
+            let blank = if member.release.name.is_empty() { "" } else { " " };
+            let item = format!("{}{blank}{}/{}", member.release.name, id.kind, id.name);
             match environments.last_mut() {
                 Some((name, items)) if *name == environment => items.push(item),
                 _ => environments.push((environment, vec![item])),
             }
         }
         for (environment, items) in environments {
-            let first = format!("    in {environment} ({}): ", items.len());
+            let blank = if environment.is_empty() { "" } else { " " };
+            let first = format!("    in {environment}{blank}({}): ", items.len());
             for line in wrapped(&first, &items, self.layout.width) {
                 let line = self.ink(Ink::Dim, &line);
                 self.line(&line);

@@ -1,0 +1,4 @@
+//! `kcfg diff` as a whole program: what it says of pairs of manifests, and of deletions in a repository.
+
+mod deletions;
+mod pairs;
