@@ -2,7 +2,6 @@
 
 pub mod chart;
 pub mod cli;
-#[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod diff;
 pub mod engine;
@@ -12,6 +11,7 @@ pub mod id;
 pub mod lint;
 pub mod manifest;
 pub mod pipeline;
+pub mod plan;
 pub mod release;
 pub mod rendered;
 pub mod repo;

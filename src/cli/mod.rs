@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine and no differences, 1 differences or findings, 2 an error. A broken pipe is 0.
 
+mod apply;
 mod check;
 mod diff;
 mod digests;
@@ -50,6 +51,7 @@ enum Verb {
     Render(render::Args),
     Diff(Box<diff::Args>),
     Check(check::Args),
+    Apply(Box<apply::Args>),
     Lint(lint::Args),
     Template(Box<template::Args>),
     New(new::Args),
@@ -73,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Render(arguments) => render::run(&dir, &arguments, &output),
         Verb::Diff(arguments) => diff::run(&dir, &arguments, &output),
         Verb::Check(arguments) => check::run(&dir, &arguments, &output),
+        Verb::Apply(arguments) => apply::run(&dir, &arguments, &output),
         Verb::Lint(arguments) => lint::run(&dir, &arguments, &output),
         Verb::Template(arguments) => template::run(&dir, &arguments, &output),
         Verb::New(arguments) => new::run(&dir, &arguments, &output),

@@ -1,4 +1,58 @@
-//! The applier: what makes a cluster equal to the rendered tree. Only here are tokio and kube.
+//! The applier: makes a cluster equal to one environment of the rendered tree.
+//!
+//! In: a verified tree ([`Source`]) and a cluster ([`Target`]). Out: a [`SyncReport`]. What is done and why is decided in
+//! `plan`, which knows no cluster; here it is carried out. The only place, with the poster, that uses the network, and
+//! the only one that knows tokio and kube.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `options`, `report` | what comes in and what goes out: plain data, there without the feature too |
+//! | `enabled`, `disabled` | the same entry points with and without the feature `cluster` |
+//! | `client` | requests to the API server: counted, limited in time, retried within limits, refused after a deadline |
+//! | `source` | a folder or a commit → releases that match their kcfg.sum, and what the documents say |
+//! | `discovery` | kinds → paths, and whether that knowledge is fresh enough to prune by |
+//! | `parent` | one ApplySet parent (KEP-3659) for each release: who its members are, what was applied |
+//! | `live` | metadata of the members, listed; the hash of what kcfg's own fields were |
+//! | `apply` | one object: server-side apply, conflicts, ownership |
+//! | `order` | many objects: namespaces, definitions, the rest by kind, webhooks last |
+//! | `health` | a live object → how it stands, by the rules of kstatus |
+//! | `generated` | values of Secrets that are made up in the cluster: what to write first, and when to hold |
+//! | `sync` | one synchronisation from end to end: [`Synchroniser`] |
 
+mod options;
+mod report;
+
+pub use options::{Source, SyncOptions, Target, WAIT_DEFAULT};
+pub use report::{ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
+
+// The one place that knows the feature: with it the applier, without it the same entry points, which say how to get it.
+#[cfg(feature = "cluster")]
+pub mod apply;
+#[cfg(feature = "cluster")]
+pub mod client;
+#[cfg(feature = "cluster")]
+pub mod discovery;
+#[cfg(feature = "cluster")]
+mod enabled;
+#[cfg(feature = "cluster")]
 pub mod generated;
+#[cfg(feature = "cluster")]
 pub mod health;
+#[cfg(feature = "cluster")]
+pub mod live;
+#[cfg(feature = "cluster")]
+pub mod order;
+#[cfg(feature = "cluster")]
+pub mod parallel;
+#[cfg(feature = "cluster")]
+pub mod parent;
+#[cfg(feature = "cluster")]
+pub mod source;
+#[cfg(feature = "cluster")]
+pub mod sync;
+#[cfg(feature = "cluster")]
+pub use enabled::*;
+#[cfg(not(feature = "cluster"))]
+mod disabled;
+#[cfg(not(feature = "cluster"))]
+pub use disabled::*;

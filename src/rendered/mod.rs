@@ -7,6 +7,7 @@ mod names;
 mod snapshot;
 mod sum;
 mod tree;
+mod verified;
 mod write;
 
 pub use changed::{ReleasePair, ReleaseState, StoredObject, changed};
@@ -15,6 +16,7 @@ pub use names::file_names;
 pub use snapshot::{ReleaseFiles, ReleaseFolder, Snapshot, StateFile};
 pub use sum::{Sum, SumFile, environment_digest, hex_sha256};
 pub use tree::{Header, Tree, TreeFile};
+pub use verified::{FileAt, FilePlace, VerifiedFolder};
 pub use write::{Outcome, lock, remove, remove_leftovers, write};
 
 /// The folder of the rendered tree, at the repository's root.

@@ -1,9 +1,10 @@
-//! JSON → [`Node`]. JSON is almost YAML, but go-yaml refuses `\/`, surrogate pairs and long keys, so it has a reader of its own.
+//! JSON ⇄ [`Node`]. JSON is almost YAML, but go-yaml refuses `\/`, surrogate pairs and long keys, so it has a reader of its own.
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap as _, SerializeSeq as _, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::read::Numbers;
 use super::value::{Entry, Map, Node, Value};
@@ -37,6 +38,29 @@ fn to_floats(node: &mut Node) {
         Value::Seq(items) => items.iter_mut().for_each(to_floats),
         Value::Map(map) => map.values_mut().for_each(|entry| to_floats(&mut entry.node)),
         _ => {}
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(b) => serializer.serialize_bool(*b),
+            Value::Int(n) => serializer.serialize_i64(*n),
+            Value::UInt(n) => serializer.serialize_u64(*n),
+            Value::Float(x) => serializer.serialize_f64(*x),
+            Value::Str(text) => serializer.serialize_str(text),
+            Value::Seq(items) => {
+                let mut out = serializer.serialize_seq(Some(items.len()))?;
+                items.iter().try_for_each(|item| out.serialize_element(item))?;
+                out.end()
+            }
+            Value::Map(map) => {
+                let mut out = serializer.serialize_map(Some(map.len()))?;
+                map.iter().try_for_each(|(key, entry)| out.serialize_entry(&**key, &entry.node))?;
+                out.end()
+            }
+        }
     }
 }
 

@@ -1,0 +1,33 @@
+//! The entry points of a kcfg that can talk to clusters.
+
+use std::sync::Arc;
+
+use crate::error::Diagnostic;
+
+use super::client::Gate;
+use super::source::Tree;
+use super::sync::Synchroniser;
+use super::{ObjectResult, Source, SyncOptions, SyncReport, Target};
+
+/// Makes a cluster equal to an environment of the tree, once. `on_object` is told of every object as it ends.
+///
+/// # Errors
+/// The tree cannot be read, the cluster does not answer or is the wrong one. What went wrong with single releases and
+/// objects is in the report.
+pub fn apply(
+    source: &Source,
+    environment: &str,
+    target: &Target,
+    options: &SyncOptions,
+    mut on_object: impl FnMut(&ObjectResult),
+) -> Result<SyncReport, Vec<Diagnostic>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| vec![Diagnostic::error(format!("cannot start: {error}"))])?;
+    runtime.block_on(async {
+        let tree = Arc::new(Tree::read(source, environment)?);
+        let mut synchroniser = Synchroniser::connect(target, Gate::default()).await.map_err(|error| vec![error])?;
+        synchroniser.sync(&tree, options, &mut on_object).await
+    })
+}

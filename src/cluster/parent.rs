@@ -1,0 +1,325 @@
+//! The ApplySet parent of a release (KEP-3659): a ConfigMap in kcfg's own namespace that says which kinds and namespaces
+//! the members are in, and, in an inventory of our own, which objects they are and how they were applied.
+//!
+//! The inventory is `binaryData`, 48 bytes an object: the hash of its id, of the file that was applied, and of kcfg's entry
+//! in its managedFields after that. It is cut into shards, further ConfigMaps, before a ConfigMap's limit of 1 MiB.
+//! A parent is written before the first write of a synchronisation (kinds, namespaces and ids of what was and what will
+//! be, so that a killed run loses nothing) and once more after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::plan::{Entry, Inventory, ShortHash};
+
+use super::client::{APPLY_PATCH, Accept, Call, Client, Failure, query, segment};
+
+/// The namespace of what kcfg keeps in a cluster.
+pub const OWN_NAMESPACE: &str = "kcfg-system";
+/// The label by which the parents of an environment are found.
+pub const PARENT_LABEL: &str = "kcfg.dev/parent";
+/// The label of members that says which environment they belong to.
+pub const ENVIRONMENT_LABEL: &str = "kcfg.dev/env";
+/// The label of members that KEP-3659 specifies.
+pub const PART_OF_LABEL: &str = "applyset.kubernetes.io/part-of";
+/// Field manager of everything that kcfg applies.
+pub const FIELD_MANAGER: &str = "kcfg";
+
+const ID_LABEL: &str = "applyset.kubernetes.io/id";
+const TOOLING_ANNOTATION: &str = "applyset.kubernetes.io/tooling";
+const KINDS_ANNOTATION: &str = "applyset.kubernetes.io/contains-group-kinds";
+const NAMESPACES_ANNOTATION: &str = "applyset.kubernetes.io/additional-namespaces";
+const RELEASE_ANNOTATION: &str = "kcfg.dev/release";
+const CLUSTER_ANNOTATION: &str = "kcfg.dev/cluster-uid";
+const INVENTORY_KEY: &str = "inventory";
+/// Bytes of an inventory entry.
+const ENTRY_BYTES: usize = 48;
+/// Entries of one ConfigMap: 700 kB as base64, of the 1 MiB that a ConfigMap may hold.
+const SHARD_ENTRIES_MAX: usize = 11_000;
+/// Parents that one page of a list holds.
+const PAGE: usize = 250;
+/// Bytes that a label's value may have.
+const LABEL_BYTES_MAX: usize = 63;
+
+/// The name of a release's parent.
+pub fn parent_name(environment: &str, release: &str) -> String {
+    let hash = HEXLOWER.encode(&Sha256::digest(format!("{environment}/{release}")));
+    let clean: String = format!("{environment}-{release}")
+        .chars()
+        .map(|c| c.to_ascii_lowercase())
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .take(100)
+        .collect();
+    format!("kcfg-{clean}-{}", &hash[..10])
+}
+
+/// The id of the ApplySet whose parent has this name, as KEP-3659 makes it.
+pub fn set_id(parent_name: &str) -> String {
+    let identity = format!("{parent_name}.{OWN_NAMESPACE}.ConfigMap.");
+    format!("applyset-{}-v1", BASE64URL_NOPAD.encode(&Sha256::digest(identity)))
+}
+
+/// An environment's name as the value of a label; a name that no label takes is cut and hashed.
+pub fn environment_label(environment: &str) -> String {
+    let is_edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = environment.as_bytes();
+    let is_valid = bytes.len() <= LABEL_BYTES_MAX
+        && is_edge(bytes.first())
+        && is_edge(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b));
+    if is_valid {
+        return environment.to_owned();
+    }
+    let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let hash = HEXLOWER.encode(&Sha256::digest(environment));
+    let cut: String = environment.chars().map(clean).take(40).collect();
+    format!("x{cut}-{}", &hash[..10])
+}
+
+/// A parent, as it is in the cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Parent {
+    /// The release.
+    pub release: String,
+    /// The ConfigMap's name.
+    pub name: String,
+    /// The kinds of the members: `Deployment.apps`, `ConfigMap`.
+    pub kinds: BTreeSet<String>,
+    /// The namespaces of the members.
+    pub namespaces: BTreeSet<String>,
+    /// The UID of kube-system of the cluster that it was written in.
+    pub cluster_uid: String,
+    /// The members.
+    pub inventory: Inventory,
+    /// How many ConfigMaps beside it hold the rest of the inventory.
+    pub shards: usize,
+    /// What else it says: digest, state.
+    pub status: BTreeMap<String, String>,
+}
+
+impl Parent {
+    /// The parent of a release that has none yet.
+    pub fn new(environment: &str, release: &str, cluster_uid: &str) -> Parent {
+        let name = parent_name(environment, release);
+        let inventory = Inventory { set: set_id(&name), ..Inventory::default() };
+        let (release, cluster_uid) = (release.to_owned(), cluster_uid.to_owned());
+        Parent { release, name, cluster_uid, inventory, ..Parent::default() }
+    }
+
+    /// Lists the parents of an environment, by release, and whatever shards they have. None where kcfg never was.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn list(client: &Client, environment: &str) -> Result<BTreeMap<String, Parent>, Failure> {
+        let selector = query(&format!("{PARENT_LABEL}={}", environment_label(environment)));
+        let mut maps = Vec::new();
+        let mut next = String::new();
+        loop {
+            let path = format!(
+                "/api/v1/namespaces/{OWN_NAMESPACE}/configmaps?labelSelector={selector}&limit={PAGE}&continue={next}"
+            );
+            let page: ConfigMapList = client.send(&Call::get(path, Accept::Json)).await?.json()?;
+            maps.extend(page.items);
+            next = page.metadata.next.unwrap_or_default();
+            if next.is_empty() {
+                break;
+            }
+        }
+        let mut parents: BTreeMap<String, Parent> = BTreeMap::new();
+        for map in maps {
+            let Some(full) = map.metadata.annotations.get(RELEASE_ANNOTATION) else { continue };
+            let Some(release) = full.strip_prefix(environment).and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
+            let parent = parents
+                .entry(release.to_owned())
+                .or_insert_with(|| Parent::new(environment, release, Default::default()));
+            parent.read(&map);
+        }
+        Ok(parents)
+    }
+
+    fn read(&mut self, map: &ConfigMap) {
+        let bytes = map.binary_data.get(INVENTORY_KEY).and_then(|text| BASE64.decode(text.as_bytes()).ok());
+        for entry in bytes.unwrap_or_default().chunks_exact(ENTRY_BYTES) {
+            let hash = |from: usize| {
+                let mut hash = [0; 16];
+                hash.copy_from_slice(&entry[from..from + 16]);
+                ShortHash(hash)
+            };
+            self.inventory.entries.insert(hash(0), Entry { content: hash(16), state: hash(32) });
+        }
+        if map.metadata.name != self.name {
+            self.shards += 1;
+            return;
+        }
+        let annotation = |name: &str| map.metadata.annotations.get(name).map(String::as_str).unwrap_or_default();
+        let list = |text: &str| text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        self.kinds = list(annotation(KINDS_ANNOTATION));
+        self.namespaces = list(annotation(NAMESPACES_ANNOTATION));
+        self.cluster_uid = annotation(CLUSTER_ANNOTATION).to_owned();
+        self.status.clone_from(&map.data);
+    }
+
+    /// Writes it: one request, and one for each shard that is needed or no longer needed.
+    ///
+    /// # Errors
+    /// A ConfigMap cannot be written.
+    pub async fn write(&mut self, client: &Client, environment: &str) -> Result<(), Failure> {
+        let mut entries: Vec<(&ShortHash, &Entry)> = self.inventory.entries.iter().collect();
+        entries.sort_unstable_by_key(|(id, _)| **id);
+        let mut chunks = entries.chunks(SHARD_ENTRIES_MAX).map(encode);
+        let first = chunks.next().unwrap_or_default();
+        let rest: Vec<String> = chunks.collect();
+        for (index, inventory) in rest.iter().enumerate() {
+            let map = self.config_map(environment, &shard_name(&self.name, index), inventory, false);
+            apply(client, &map).await?;
+        }
+        let map = self.config_map(environment, &self.name, &first, true);
+        apply(client, &map).await?;
+        for index in rest.len()..self.shards {
+            let path = path(&shard_name(&self.name, index));
+            match client.send(&Call::delete(path, Vec::new())).await {
+                Ok(_) | Err(Failure::Refused { code: 404, .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.shards = rest.len();
+        Ok(())
+    }
+
+    /// Deletes it with its shards.
+    ///
+    /// # Errors
+    /// A ConfigMap cannot be deleted.
+    pub async fn delete(&self, client: &Client) -> Result<(), Failure> {
+        let shards = (0..self.shards).map(|index| shard_name(&self.name, index));
+        for name in shards.chain([self.name.clone()]) {
+            match client.send(&Call::delete(path(&name), Vec::new())).await {
+                Ok(_) | Err(Failure::Refused { code: 404, .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    fn config_map(&self, environment: &str, name: &str, inventory: &str, is_parent: bool) -> ConfigMap {
+        let join = |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let mut labels = BTreeMap::from([(PARENT_LABEL.to_owned(), environment_label(environment))]);
+        let mut annotations =
+            BTreeMap::from([(RELEASE_ANNOTATION.to_owned(), format!("{environment}/{}", self.release))]);
+        if is_parent {
+            labels.insert(ID_LABEL.to_owned(), self.inventory.set.clone());
+            let mut note = |name: &str, value: String| annotations.insert(name.to_owned(), value);
+            note(TOOLING_ANNOTATION, format!("kcfg/v{}", env!("CARGO_PKG_VERSION")));
+            note(KINDS_ANNOTATION, join(&self.kinds));
+            note(NAMESPACES_ANNOTATION, join(&self.namespaces));
+            note(CLUSTER_ANNOTATION, self.cluster_uid.clone());
+        }
+        ConfigMap {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            metadata: Metadata { name: name.to_owned(), namespace: OWN_NAMESPACE.into(), labels, annotations },
+            data: if is_parent { self.status.clone() } else { BTreeMap::new() },
+            binary_data: BTreeMap::from([(INVENTORY_KEY.to_owned(), inventory.to_owned())]),
+        }
+    }
+}
+
+/// Makes kcfg's own namespace, if it is not there.
+///
+/// # Errors
+/// It cannot be made.
+pub async fn make_own_namespace(client: &Client) -> Result<(), Failure> {
+    let body = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{OWN_NAMESPACE}"}}}}"#);
+    let path = format!("/api/v1/namespaces/{OWN_NAMESPACE}?fieldManager={FIELD_MANAGER}&force=true");
+    client.send(&Call::patch(path, APPLY_PATCH, body.into_bytes())).await.map(drop)
+}
+
+fn encode(entries: &[(&ShortHash, &Entry)]) -> String {
+    let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
+    for (id, entry) in entries {
+        bytes.extend(id.0);
+        bytes.extend(entry.content.0);
+        bytes.extend(entry.state.0);
+    }
+    BASE64.encode(&bytes)
+}
+
+fn shard_name(parent: &str, index: usize) -> String {
+    format!("{parent}.{}", index + 1)
+}
+
+fn path(name: &str) -> String {
+    format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps/{}", segment(name))
+}
+
+async fn apply(client: &Client, map: &ConfigMap) -> Result<(), Failure> {
+    let path = format!("{}?fieldManager={FIELD_MANAGER}&force=true", path(&map.metadata.name));
+    let body = serde_json::to_vec(map).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    client.send(&Call::patch(path, APPLY_PATCH, body)).await.map(drop)
+}
+
+#[derive(Debug, Deserialize)]
+struct ConfigMapList {
+    metadata: ListMetadata,
+    items: Vec<ConfigMap>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListMetadata {
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigMap {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    metadata: Metadata,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+    #[serde(default)]
+    binary_data: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_made_as_the_kep_says() {
+        // base64url(sha256("name.namespace.ConfigMap.")) by openssl.
+        let id = set_id("kcfg-a");
+        assert!(id.starts_with("applyset-") && id.ends_with("-v1"));
+        assert_eq!(id.len(), "applyset-".len() + 43 + "-v1".len());
+        assert!(id.len() <= LABEL_BYTES_MAX);
+    }
+
+    #[test]
+    fn names_and_labels_are_such_as_kubernetes_takes() {
+        let name = parent_name("Prod_EU", "web.Api");
+        assert!(name.starts_with("kcfg-prod-eu-web-api-"), "{name}");
+        assert_ne!(parent_name("a-b", "c"), parent_name("a", "b-c"));
+        assert_eq!(environment_label("prod_eu.1"), "prod_eu.1");
+        let long = environment_label(&"e".repeat(64));
+        assert!(long.len() <= LABEL_BYTES_MAX && long != environment_label(&"e".repeat(65)));
+        assert!(environment_label("_x").starts_with('x'));
+    }
+}

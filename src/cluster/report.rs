@@ -1,0 +1,107 @@
+//! What a synchronisation did: data, which the command line prints.
+
+use crate::error::Diagnostic;
+use crate::manifest::ObjectId;
+
+/// What became of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there.
+    Created,
+    /// It was there and changed.
+    Changed,
+    /// It was applied and nothing changed: the server's record of its fields had.
+    Same,
+    /// It is as it was applied; nothing was sent.
+    Unchanged,
+    /// It left the tree and was deleted.
+    Pruned,
+    /// It left the tree and stays in the cluster, without its owner.
+    Released,
+    /// It would be deleted, if a rule or a guard did not hold it.
+    Held,
+    /// It is not kcfg's to run: a hook.
+    Skipped,
+    /// It could not be done.
+    Failed,
+}
+
+impl Outcome {
+    /// The word that stands before the object.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Created => "created",
+            Outcome::Changed => "changed",
+            Outcome::Same => "same",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Pruned => "pruned",
+            Outcome::Released => "released",
+            Outcome::Held => "held",
+            Outcome::Skipped => "skipped",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// One object, what became of it, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectResult {
+    /// The release.
+    pub release: String,
+    /// The object.
+    pub id: ObjectId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, or what went wrong: one phrase.
+    pub reason: String,
+}
+
+/// How a release stands after a synchronisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseState {
+    /// Every object of it is applied.
+    Applied,
+    /// Some object is not.
+    Partial,
+    /// Nothing of it was applied: its folder does not match its sum.
+    Refused,
+}
+
+/// A release, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseResult {
+    /// Its name.
+    pub name: String,
+    /// Its digest; none where there is no sum to take it from.
+    pub digest: Option<String>,
+    /// How it stands.
+    pub state: ReleaseState,
+    /// Whether its sources changed after it was rendered.
+    pub is_stale: bool,
+}
+
+/// What a synchronisation did.
+#[derive(Debug, Default)]
+pub struct SyncReport {
+    /// The environment.
+    pub environment: String,
+    /// Its releases, by name.
+    pub releases: Vec<ReleaseResult>,
+    /// The objects that something was done with, or should have been.
+    pub objects: Vec<ObjectResult>,
+    /// How many objects are as they were applied, so that nothing was sent.
+    pub unchanged: usize,
+    /// What somebody should know, such as a release that was refused.
+    pub findings: Vec<(Option<String>, Diagnostic)>,
+    /// Requests to the API server, those that were repeated too.
+    pub requests: u64,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+impl SyncReport {
+    /// How many objects ended so.
+    pub fn count(&self, outcome: &Outcome) -> usize {
+        self.objects.iter().filter(|object| object.outcome == *outcome).count()
+    }
+}
