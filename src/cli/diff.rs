@@ -137,7 +137,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     }
     let documents = loader.documents(&args.new_side());
     diff::guard::judge(&mut report, |environment| documents.policy(environment));
-    match args.report.written(&report) {
+    match args.report.written(&report, args.stat, args.full) {
         Some(text) => output.text(&text),
         None => print(&report, args, output),
     }

@@ -2,6 +2,7 @@
 
 use crate::diff::Report;
 use crate::diff::write;
+use crate::diff::write::markdown::{self, COMMENT_CHARS_MAX, LIMIT_CHARS_MIN, URL_CHARS_MAX};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -11,6 +12,8 @@ pub enum Format {
     Text,
     /// One JSON document (docs/diff.schema.json)
     Json,
+    /// A comment for a pull request; folds the least important where it would grow over --limit
+    Markdown,
     /// GitHub's workflow commands, which annotate the files of a pull request with what to look at
     Github,
     /// GitLab's Code Quality report: the same for a merge request
@@ -23,16 +26,45 @@ pub struct ReportArgs {
     /// How the report is written
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Characters that the Markdown report may have
+    #[arg(long, value_name = "N", default_value_t = COMMENT_CHARS_MAX, value_parser = limit)]
+    pub limit: usize,
+    /// Where the full report is, for the Markdown report to link to
+    #[arg(long, value_name = "URL", value_parser = address)]
+    pub report_url: Option<String>,
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    if number < LIMIT_CHARS_MIN { Err(format!("at least {LIMIT_CHARS_MIN} are needed")) } else { Ok(number) }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let is_web = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+    if !is_web {
+        return Err("it must begin with https:// or http://".into());
+    }
+    if text.chars().count() > URL_CHARS_MAX {
+        return Err(format!("it has more than {URL_CHARS_MAX} characters"));
+    }
+    Ok(text.to_owned())
 }
 
 impl ReportArgs {
     /// The report as a text; none for the terminal's form, which depends on the terminal.
-    pub fn written(&self, report: &Report) -> Option<String> {
+    /// `is_stat` leaves the details out, `is_full` shows objects that came or went whole.
+    pub fn written(&self, report: &Report, is_stat: bool, is_full: bool) -> Option<String> {
         Some(match self.format {
             Format::Text => return None,
+            Format::Markdown => write::markdown::report(report, &self.markdown(is_stat, is_full)),
             Format::Json => write::json::report(report),
             Format::Github => write::annotation::github(report),
             Format::Gitlab => write::annotation::gitlab(report),
         })
+    }
+
+    /// How the Markdown report is written.
+    pub fn markdown(&self, is_stat: bool, is_full: bool) -> markdown::Options {
+        markdown::Options { limit: self.limit, report_url: self.report_url.clone(), is_stat, is_full }
     }
 }

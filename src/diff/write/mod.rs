@@ -2,5 +2,6 @@
 
 pub mod annotation;
 pub mod json;
+pub mod markdown;
 pub mod text;
 pub mod value;
