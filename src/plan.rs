@@ -1,12 +1,17 @@
 //! Desired objects × live objects → what is to be done and why: an ordered list of steps, and nothing else. Pure: no
 //! cluster is asked, so every rule is a row of a table in the tests.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::manifest::prune::{Deletion, Extent, Fate, Keeper, guard};
 use crate::manifest::{ObjectId, install_rank};
+use crate::release::{PruneBudget, Removal};
+
+/// The namespace of what kcfg keeps in a cluster, and runs in.
+pub const OWN_NAMESPACE: &str = "kcfg-system";
 
 /// The first half of a sha256: what inventories hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -66,6 +71,10 @@ pub struct Desired {
     pub documented: BTreeSet<String>,
     /// Whether every document of the environment could be read, so that a name that is not there is gone.
     pub is_complete: bool,
+    /// How much one synchronisation may delete.
+    pub budget: PruneBudget,
+    /// Permissions to delete more.
+    pub removals: Vec<Removal>,
 }
 
 /// A release of the tree.
@@ -111,6 +120,8 @@ pub type Inventories = BTreeMap<String, Inventory>;
 pub struct Inventory {
     /// The id of its ApplySet.
     pub set: String,
+    /// The digest that was last applied as a whole.
+    pub digest: Option<String>,
     /// By the hash of the object's id.
     pub entries: HashMap<ShortHash, Entry>,
 }
@@ -128,27 +139,14 @@ pub struct LiveObject {
     pub part_of: Option<Box<str>>,
     /// Of kcfg's entry in its managedFields; [`ShortHash::UNKNOWN`] if there is none.
     pub state: ShortHash,
-    /// What `kcfg.dev/prune` says.
-    pub prune: Option<PruneWish>,
-    /// Whether `helm.sh/resource-policy: keep` stands on it.
-    pub is_kept_by_helm: bool,
-    /// Whether it is a Secret with values that were made up in the cluster.
-    pub is_generated: bool,
+    /// What becomes of it when nothing wants it any more.
+    pub fate: Fate,
     /// Whether it is being deleted.
     pub is_terminating: bool,
     /// Who wrote to it last, but for kcfg.
     pub other_manager: Option<std::sync::Arc<str>>,
     /// Whether kcfg wrote it, and nobody else but controllers of its status.
     pub is_ours: bool,
-}
-
-/// What `kcfg.dev/prune` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PruneWish {
-    /// Delete it when it leaves the tree, even where its kind is protected.
-    Enabled,
-    /// Never delete it.
-    Disabled,
 }
 
 /// What is to be done with an object that the tree wants.
@@ -192,6 +190,8 @@ pub enum Refusal {
     Shared(String),
     /// It is being deleted.
     Terminating,
+    /// What there is of its kind could not be listed, for this reason.
+    Unlisted(String),
 }
 
 impl fmt::Display for Reason {
@@ -217,6 +217,7 @@ impl fmt::Display for Refusal {
             }
             Refusal::Shared(release) => write!(f, "release {release} has it too; keep it in one of them"),
             Refusal::Terminating => f.write_str("it is being deleted; it is applied once it is gone"),
+            Refusal::Unlisted(why) => write!(f, "what is there of its kind cannot be listed: {why}"),
         }
     }
 }
@@ -226,6 +227,81 @@ impl fmt::Display for Refusal {
 pub struct Plan {
     /// What is to be done with each object that the tree wants, by indices of release and object in [`Desired`].
     pub applies: Vec<Step>,
+    /// What left the tree.
+    pub departures: Vec<Departure>,
+    /// Why deletions are held, and the Removal document that lets them go.
+    pub hold: Option<Hold>,
+}
+
+/// An object that left the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The release that it belongs to.
+    pub release: String,
+    /// The object.
+    pub id: ObjectId,
+    /// Its uid: what stands there later under its name is another object.
+    pub uid: Box<str>,
+    /// What is to be done with it.
+    pub end: End,
+}
+
+/// What is to be done with an object that left the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It is deleted.
+    Delete,
+    /// It stays, and kcfg's labels are taken off it.
+    Release(Keeper),
+    /// Nothing, for now.
+    Hold(HoldReason),
+    /// Nothing: it is kcfg's own.
+    KeepOwn,
+    /// Nothing: it is being deleted already.
+    Terminating,
+}
+
+/// Why an object is not deleted though nothing wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The guard: too much would be deleted.
+    Guard(String),
+    /// These releases of the environment are refused: what they want is not known.
+    Refused(Vec<String>),
+    /// Its whole release is gone, but not every document could be read.
+    Unreadable,
+    /// What these kinds or groups have could not be found out.
+    Uncertain(String),
+    /// The same object is wanted under another API group.
+    SameUid,
+    /// Something of the release could not be applied.
+    Partial,
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HoldReason::Guard(excess) => write!(f, "this sync {excess}"),
+            HoldReason::Refused(releases) => {
+                write!(f, "nothing is deleted while a release is refused ({})", releases.join(", "))
+            }
+            HoldReason::Unreadable => {
+                f.write_str("no release is removed while a document of the environment cannot be read")
+            }
+            HoldReason::Uncertain(what) => write!(f, "nothing is deleted while it is not known what is there: {what}"),
+            HoldReason::SameUid => f.write_str("the same object is wanted under another API group"),
+            HoldReason::Partial => f.write_str("something else could not be applied, which may depend on it"),
+        }
+    }
+}
+
+/// Why deletions are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What the sync would do, as the end of a sentence.
+    pub excess: String,
+    /// The document that lets them go; none where no release was ever applied as a whole.
+    pub removal: Option<String>,
 }
 
 /// One object and what is to be done with it.
@@ -248,6 +324,10 @@ pub struct Known {
     pub live: HashMap<ShortHash, LiveObject>,
     /// Whether objects of others are taken over.
     pub adopts: bool,
+    /// Kinds that could not be listed, as group and kind, and why.
+    pub unlisted: BTreeMap<(std::sync::Arc<str>, std::sync::Arc<str>), String>,
+    /// Why it is not known for certain what there is, beside [`Known::unlisted`].
+    pub uncertain: Option<String>,
 }
 
 /// Decides.
@@ -276,6 +356,8 @@ pub fn plan(desired: &Desired, known: &Known) -> Plan {
                 Action::SkipHook
             } else if owner != index {
                 Action::Refuse(Refusal::Shared(desired.releases[owner].name.clone()))
+            } else if let Some(why) = known.unlisted.get(&(object.id.group.clone(), object.id.kind.clone())) {
+                Action::Refuse(Refusal::Unlisted(why.clone()))
             } else {
                 let entry = inventory.and_then(|inventory| inventory.entries.get(&key));
                 action(object, &release.set, entry, known.live.get(&key), &sets, known.adopts)
@@ -283,7 +365,105 @@ pub fn plan(desired: &Desired, known: &Known) -> Plan {
             plan.applies.push(Step { release: index, object: place, action });
         }
     }
+    depart(desired, known, &owners, &mut plan);
     plan
+}
+
+/// Decides about what left the tree.
+fn depart(desired: &Desired, known: &Known, wanted: &HashMap<ShortHash, usize>, plan: &mut Plan) {
+    let current: BTreeMap<&str, &str> =
+        desired.releases.iter().map(|release| (release.name.as_str(), release.set.as_str())).collect();
+    let wanted_uids: HashSet<&str> =
+        wanted.keys().filter_map(|key| known.live.get(key)).map(|live| &*live.uid).collect();
+    let by_set: HashMap<&str, (&str, &Inventory)> = known
+        .inventories
+        .iter()
+        .map(|(name, inventory)| (inventory.set.as_str(), (name.as_str(), inventory)))
+        .collect();
+    let (mut members, mut staying) = (0, 0);
+    for (key, live) in &known.live {
+        let Some((release, inventory)) = live.part_of.as_deref().and_then(|set| by_set.get(set)) else { continue };
+        // What carries the label but was never applied is a copy of one that was (Endpoints take their Service's labels).
+        if !inventory.entries.contains_key(key) {
+            continue;
+        }
+        members += 1;
+        if wanted.contains_key(key) {
+            staying += 1;
+            continue;
+        }
+        let end = end(desired, known, live, &current, release, &wanted_uids);
+        let (release, id, uid) = ((*release).to_owned(), live.id.clone(), live.uid.clone());
+        plan.departures.push(Departure { release, id, uid, end });
+    }
+    plan.departures.sort_by(|a, b| (Phase::of(&b.id), &a.release, &a.id).cmp(&(Phase::of(&a.id), &b.release, &b.id)));
+    let extent = Extent { object_count: members, staying_count: staying };
+    let deletions: Vec<Deletion<'_>> = plan
+        .departures
+        .iter()
+        .filter(|departure| departure.end == End::Delete)
+        .map(|departure| Deletion {
+            release: &departure.release,
+            digest: known.inventories.get(&departure.release).and_then(|inventory| inventory.digest.as_deref()),
+            id: &departure.id,
+        })
+        .collect();
+    let held = guard(&deletions, extent, desired.budget, &desired.removals);
+    let Some(held) = held else { return };
+    let hold = Hold { excess: held.excess.to_string(), removal: held.removal() };
+    let ids: HashSet<ObjectId> = held.deletions.iter().map(|deletion| deletion.id.clone()).collect();
+    for departure in plan.departures.iter_mut().filter(|departure| departure.end == End::Delete) {
+        if ids.contains(&departure.id) {
+            departure.end = End::Hold(HoldReason::Guard(hold.excess.clone()));
+        }
+    }
+    plan.hold = Some(hold);
+}
+
+/// What is to be done with one object that nothing wants, before the guard has its say.
+fn end(
+    desired: &Desired,
+    known: &Known,
+    live: &LiveObject,
+    current: &BTreeMap<&str, &str>,
+    release: &str,
+    wanted_uids: &HashSet<&str>,
+) -> End {
+    if is_own(&live.id) {
+        return End::KeepOwn;
+    }
+    if live.is_terminating {
+        return End::Terminating;
+    }
+    if !desired.refused.is_empty() {
+        return End::Hold(HoldReason::Refused(desired.refused.iter().cloned().collect()));
+    }
+    let is_gone = !current.contains_key(release);
+    if is_gone && !desired.is_complete {
+        return End::Hold(HoldReason::Unreadable);
+    }
+    if let Some(((_, kind), why)) = known.unlisted.iter().next() {
+        return End::Hold(HoldReason::Uncertain(format!("{kind}: {why}")));
+    }
+    if let Some(why) = &known.uncertain {
+        return End::Hold(HoldReason::Uncertain(why.clone()));
+    }
+    if wanted_uids.contains(&*live.uid) {
+        return End::Hold(HoldReason::SameUid);
+    }
+    match live.fate {
+        Fate::Deleted => End::Delete,
+        Fate::Kept(keeper) => End::Release(keeper),
+    }
+}
+
+/// Whether an object is kcfg's own: its namespace, what is in it, and the cluster-wide rights of its account.
+fn is_own(id: &ObjectId) -> bool {
+    id.namespace.as_deref() == Some(OWN_NAMESPACE)
+        || (&*id.kind == "Namespace" && &*id.name == OWN_NAMESPACE)
+        || (&*id.group == "rbac.authorization.k8s.io"
+            && id.namespace.is_none()
+            && (&*id.name == "kcfg" || id.name.starts_with("kcfg-")))
 }
 
 /// What is to be done with one object of a release whose ApplySet is `set`.
@@ -351,3 +531,6 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

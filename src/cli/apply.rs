@@ -61,6 +61,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let report = cluster::apply(&source, environment, &target, &options, |object| {
         print_object(environment, object, output);
     })?;
+    print_hold(&report, output);
     print_summary(&report, output);
     let findings = report.findings.iter().map(|(release, diagnostic)| Finding {
         release: release.as_ref().map(|release| format!("{environment}/{release}")),
@@ -113,8 +114,21 @@ fn print_summary(report: &SyncReport, output: &Output) {
     ));
 }
 
+/// What holds deletions, with the document that lets them go.
+fn print_hold(report: &SyncReport, output: &Output) {
+    let Some(hold) = &report.hold else { return };
+    let environment = &report.environment;
+    output.line(&format!("\nheld in {environment}: this sync {}", hold.excess));
+    if let Some(removal) = &hold.removal {
+        output.line(&format!(
+            "if that is meant, put this document into releases/{environment}/, commit it and apply again:\n\n{removal}"
+        ));
+    }
+}
+
 fn status(report: &SyncReport) -> Status {
-    let is_wrong = report.count(&Outcome::Failed) + report.count(&Outcome::Held) > 0
+    let bad = [Outcome::Failed, Outcome::Held, Outcome::Terminating, Outcome::Unready];
+    let is_wrong = bad.iter().any(|outcome| report.count(outcome) > 0)
         || report.releases.iter().any(|release| release.state != ReleaseState::Applied)
         || report.findings.iter().any(|(_, diagnostic)| diagnostic.severity == Severity::Error);
     if is_wrong { Status::Findings } else { Status::Fine }

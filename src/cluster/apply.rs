@@ -6,6 +6,7 @@ use crate::yaml::{Entry, Map, Node, Value};
 
 use super::client::{APPLY_PATCH, Call, Client, Failure};
 use super::discovery::{Discovery, Resource};
+use super::fields;
 use super::live;
 use super::parent::{ENVIRONMENT_LABEL, FIELD_MANAGER, PART_OF_LABEL};
 
@@ -16,6 +17,8 @@ pub struct Applied {
     pub live: LiveObject,
     /// Whether it was made by this.
     pub is_created: bool,
+    /// Whether it was left as it is, because it is applied only once.
+    pub is_left: bool,
     /// What the server said beside.
     pub warnings: Vec<String>,
 }
@@ -62,11 +65,77 @@ pub fn label(node: &mut Node, set: &str, environment_label: &str) {
     }
 }
 
-/// Applies an object.
+/// What the annotations of an object in the tree ask for.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// `kcfg.dev/leave`: fields that others may own.
+    pub leaves: Vec<String>,
+    /// `kcfg.dev/apply: once`: what is there is left as it is.
+    pub applies_once: bool,
+    /// `kcfg.dev/recreate: enabled`: deleted and made anew where a field cannot be changed.
+    pub recreates: bool,
+}
+
+/// Fields of an object that kcfg leaves to others once they own them.
+pub const LEAVE_ANNOTATION: &str = "kcfg.dev/leave";
+/// `once`: applied only where it is not there.
+pub const APPLY_ANNOTATION: &str = "kcfg.dev/apply";
+/// `enabled`: deleted and made anew where a field cannot be changed.
+pub const RECREATE_ANNOTATION: &str = "kcfg.dev/recreate";
+
+impl Wishes {
+    /// Reads the annotations.
+    ///
+    /// # Errors
+    /// One of them has a value that nobody knows.
+    pub fn of(node: &Node) -> Result<Wishes, String> {
+        let annotation = |name: &str| node.at(&["metadata", "annotations", name]).and_then(Node::as_str);
+        let choice = |name: &str, word: &str| match annotation(name) {
+            None => Ok(false),
+            Some(text) if text == word => Ok(true),
+            Some(text) => Err(format!("the annotation {name} is `{text}`; the only value it has is `{word}`")),
+        };
+        Ok(Wishes {
+            leaves: fields::split(annotation(LEAVE_ANNOTATION).unwrap_or_default()),
+            applies_once: choice(APPLY_ANNOTATION, "once")?,
+            recreates: choice(RECREATE_ANNOTATION, "enabled")?,
+        })
+    }
+}
+
+/// Applies an object. Fields that it leaves to others are applied as long as nobody else owns them with another value.
 ///
 /// # Errors
 /// The server refuses it, or cannot be reached.
 pub async fn apply(
+    client: &Client,
+    resource: &Resource,
+    version: &str,
+    id: &ObjectId,
+    node: &mut Node,
+    leaves: &[String],
+) -> Result<Applied, Failure> {
+    if !leaves.is_empty() {
+        let options = ApplyOptions { forces: false, is_dry_run: false };
+        match send(client, resource, version, id, node, options).await {
+            Err(Failure::Refused { code: 409, causes, .. }) => {
+                for (field, _, _) in causes {
+                    if leaves.iter().any(|named| fields::is_below(&field, named)) {
+                        fields::remove(node, &field);
+                    }
+                }
+            }
+            result => return result,
+        }
+    }
+    send(client, resource, version, id, node, ApplyOptions { forces: true, is_dry_run: false }).await
+}
+
+/// Sends an object as it is.
+///
+/// # Errors
+/// The server refuses it, or cannot be reached.
+pub async fn send(
     client: &Client,
     resource: &Resource,
     version: &str,
@@ -84,7 +153,7 @@ pub async fn apply(
     let body = serde_json::to_vec(node).map_err(|error| Failure::Unreadable(error.to_string()))?;
     let answer = client.send(&Call::patch(path, APPLY_PATCH, body)).await?;
     let live = live::one(resource, &answer.body)?;
-    Ok(Applied { live, is_created: answer.code == 201, warnings: answer.warnings })
+    Ok(Applied { live, is_created: answer.code == 201, is_left: false, warnings: answer.warnings })
 }
 
 /// How an object is applied.
@@ -94,4 +163,21 @@ pub struct ApplyOptions {
     pub forces: bool,
     /// Whether nothing is to be changed.
     pub is_dry_run: bool,
+}
+
+/// Whether a refusal is about a field that cannot be changed once the object is there.
+pub fn is_immutable(failure: &Failure) -> bool {
+    /// What the API server says of such fields, for its many kinds.
+    const PHRASES: &[&str] = &[
+        "immutable",
+        "updates to statefulset spec",
+        "cannot change roleRef",
+        "may not change once set",
+        "may not be changed",
+        "updates to provisioner are forbidden",
+    ];
+    match failure {
+        Failure::Refused { code: 422 | 403, message, .. } => PHRASES.iter().any(|phrase| message.contains(phrase)),
+        _ => false,
+    }
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::manifest::{GENERATED_ANNOTATION, ObjectId};
-use crate::plan::{LiveObject, PruneWish, ShortHash};
+use crate::manifest::ObjectId;
+use crate::manifest::prune::fate;
+use crate::plan::{LiveObject, ShortHash};
 
 use super::client::{Accept, Call, Client, Failure, query};
 use super::discovery::Resource;
@@ -17,10 +18,6 @@ use super::parent::{FIELD_MANAGER, PART_OF_LABEL};
 
 /// Objects that one page of a list holds.
 pub const PAGE: usize = 500;
-/// The annotation that says what becomes of an object when it leaves the tree.
-pub const PRUNE_ANNOTATION: &str = "kcfg.dev/prune";
-/// Helm's annotation of objects that it leaves where they are.
-const HELM_POLICY_ANNOTATION: &str = "helm.sh/resource-policy";
 /// Managers that only ever fill what kcfg leaves out.
 const OWN_MANAGERS: &[&str] = &[FIELD_MANAGER, "kcfg-generated"];
 
@@ -133,30 +130,24 @@ impl Metadata<'_> {
             }
             if OWN_MANAGERS.contains(&&*entry.manager) {
                 is_ours = true;
-            } else if entry.subresource.is_empty() && other.is_none_or(|(time, _)| time <= &*entry.time) {
+            } else if entry.subresource != "status" && other.is_none_or(|(time, _)| time <= &*entry.time) {
                 other = Some((&entry.time, &entry.manager));
             }
         }
-        let is_generated = self.annotations.contains_key(GENERATED_ANNOTATION);
-        let prune = match self.annotations.get(PRUNE_ANNOTATION).map(|text| &**text) {
-            Some("enabled") => Some(PruneWish::Enabled),
-            Some("disabled") => Some(PruneWish::Disabled),
-            _ => None,
+        let id = ObjectId {
+            group: resource.group.clone(),
+            kind: resource.kind.clone(),
+            namespace: self.namespace.map(|text| Arc::from(&*text)),
+            name: Arc::from(&*self.name),
         };
+        let fate = fate(&id, |name| self.annotations.get(name).map(|text| &**text));
         LiveObject {
-            id: ObjectId {
-                group: resource.group.clone(),
-                kind: resource.kind.clone(),
-                namespace: self.namespace.map(|text| Arc::from(&*text)),
-                name: Arc::from(&*self.name),
-            },
+            id,
             uid: Box::from(&*self.uid),
             resource_version: Box::from(&*self.resource_version),
             part_of: self.labels.get(PART_OF_LABEL).map(|text| Box::from(&**text)),
             state,
-            prune,
-            is_kept_by_helm: self.annotations.get(HELM_POLICY_ANNOTATION).is_some_and(|text| text == "keep"),
-            is_generated,
+            fate,
             is_terminating: self.deletion_timestamp.is_some(),
             is_ours: is_ours && other.is_none(),
             other_manager: other.map(|(_, manager)| Arc::from(manager)),

@@ -14,9 +14,14 @@
 //! | `parent` | one ApplySet parent (KEP-3659) for each release: who its members are, what was applied |
 //! | `live` | metadata of the members, listed; the hash of what kcfg's own fields were |
 //! | `apply` | one object: server-side apply, conflicts, ownership |
+//! | `fields`, `takeover` | fields that are left to others; fields taken over from other deployers |
 //! | `order` | many objects: namespaces, definitions, the rest by kind, webhooks last |
+//! | `prune` | what left the tree: deleted, released, or held |
+//! | `wait` | until objects are ready |
+//! | `parallel` | many requests at a time, within a limit |
 //! | `health` | a live object → how it stands, by the rules of kstatus |
 //! | `generated` | values of Secrets that are made up in the cluster: what to write first, and when to hold |
+//! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: [`Synchroniser`] |
 
 mod options;
@@ -35,6 +40,8 @@ pub mod discovery;
 #[cfg(feature = "cluster")]
 mod enabled;
 #[cfg(feature = "cluster")]
+pub mod fields;
+#[cfg(feature = "cluster")]
 pub mod generated;
 #[cfg(feature = "cluster")]
 pub mod health;
@@ -47,9 +54,17 @@ pub mod parallel;
 #[cfg(feature = "cluster")]
 pub mod parent;
 #[cfg(feature = "cluster")]
+pub mod prune;
+#[cfg(feature = "cluster")]
+pub mod run;
+#[cfg(feature = "cluster")]
 pub mod source;
 #[cfg(feature = "cluster")]
 pub mod sync;
+#[cfg(feature = "cluster")]
+pub mod takeover;
+#[cfg(feature = "cluster")]
+pub mod wait;
 #[cfg(feature = "cluster")]
 pub use enabled::*;
 #[cfg(not(feature = "cluster"))]

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::manifest::ObjectId;
-use crate::plan::{Phase, Step};
+use crate::manifest::prune::Fate;
+use crate::manifest::{GENERATED_ANNOTATION, ObjectId};
+use crate::plan::{Action, Known, Phase, Reason, ShortHash, Step};
 use crate::yaml::{Entry, Map, Node};
 
-use super::apply::{self, Applied, ApplyOptions};
-use super::client::{Accept, Call, Client, Failure};
+use super::apply::{self, Applied, ApplyOptions, Wishes};
+use super::client::{APPLY_PATCH, Accept, Call, Client, Failure};
 use super::discovery::Discovery;
+use super::generated::{Filling, GENERATED_MANAGER, filling};
 use super::parallel::each;
 use super::source::Tree;
+use super::{prune, takeover};
 
 /// How long a definition may take to be established.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,41 +29,54 @@ const ESTABLISHED_PAUSE: Duration = Duration::from_millis(100);
 /// A step that was carried out: its result, or why there is none.
 pub type Done = (Step, Result<Applied, String>);
 
+/// What all objects of a synchronisation share.
+#[derive(Clone)]
+pub struct Context {
+    /// The connection.
+    pub client: Client,
+    /// What the server serves.
+    pub discovery: Arc<Discovery>,
+    /// The tree.
+    pub tree: Arc<Tree>,
+    /// What was known before the first write.
+    pub known: Arc<Known>,
+    /// The value of the label `kcfg.dev/env`.
+    pub environment_label: Arc<str>,
+    /// Whether anything may be deleted: not while it is not known what is wanted and what is there.
+    pub may_delete: bool,
+}
+
 /// Carries out the steps that apply something, handing each to `on_done` as it ends.
-pub async fn apply_all(
-    client: &Client,
-    discovery: &mut Arc<Discovery>,
-    tree: &Arc<Tree>,
-    environment_label: &Arc<str>,
-    steps: Vec<Step>,
-    mut on_done: impl FnMut(&Done),
-) -> Vec<Done> {
+pub async fn apply_all(context: &mut Context, steps: Vec<Step>, mut on_done: impl FnMut(&Done)) -> Vec<Done> {
     let mut phases: BTreeMap<Phase, Vec<Step>> = BTreeMap::new();
     for step in steps {
-        let id = &tree.desired.releases[step.release].objects[step.object].id;
+        let id = &context.tree.desired.releases[step.release].objects[step.object].id;
         phases.entry(Phase::of(id)).or_default().push(step);
     }
     let mut done = Vec::new();
     for (phase, steps) in phases {
         let tasks = steps.into_iter().map(|step| {
-            let (client, discovery, tree) = (client.clone(), discovery.clone(), tree.clone());
-            let environment_label = environment_label.clone();
+            let context = context.clone();
             async move {
-                let result = one(&client, &discovery, &tree, &environment_label, &step).await;
+                let result = one(&context, &step).await;
                 (step, result)
             }
         });
         let mut of_phase = Vec::new();
+        let is_waited_for = phase == Phase::Definitions;
         each(tasks, |result| {
-            on_done(&result);
+            if !is_waited_for {
+                on_done(&result);
+            }
             of_phase.push(result);
         })
         .await;
-        if phase == Phase::Definitions {
-            establish(client, tree, &mut of_phase).await;
+        if is_waited_for {
+            establish(&context.client, &context.tree, &mut of_phase).await;
+            of_phase.iter().for_each(&mut on_done);
             // What the definitions define can be applied from here on.
-            if let Ok(found) = Discovery::read(client).await {
-                *discovery = Arc::new(found);
+            if let Ok(found) = Discovery::read(&context.client).await {
+                context.discovery = Arc::new(found);
             }
         }
         done.append(&mut of_phase);
@@ -68,23 +84,73 @@ pub async fn apply_all(
     done
 }
 
-async fn one(
-    client: &Client,
-    discovery: &Discovery,
-    tree: &Tree,
-    environment_label: &str,
-    step: &Step,
-) -> Result<Applied, String> {
+async fn one(context: &Context, step: &Step) -> Result<Applied, String> {
+    let Context { client, tree, .. } = context;
     let release = &tree.desired.releases[step.release];
     let id = &release.objects[step.object].id;
     let mut node = tree.object(step.release, step.object).map_err(|error| error.message)?;
     if node.get("sops").is_some_and(|sops| sops.as_map().is_some()) {
         return Err("it is encrypted by SOPS, which kcfg does not decrypt".to_owned());
     }
-    let (resource, version) = apply::resource_of(discovery, id, &node)?;
-    apply::label(&mut node, &release.set, environment_label);
-    let options = ApplyOptions { forces: true, is_dry_run: false };
-    apply::apply(client, resource, &version, id, &node, options).await.map_err(|failure| failure.to_string())
+    let (resource, version) = apply::resource_of(&context.discovery, id, &node)?;
+    let wishes = Wishes::of(&node)?;
+    let key = ShortHash::of_id(id);
+    let live = context.known.live.get(&key);
+    if let Some(live) = live.filter(|_| wishes.applies_once) {
+        return Ok(Applied { live: live.clone(), is_created: false, is_left: true, warnings: Vec::new() });
+    }
+    apply::label(&mut node, &release.set, &context.environment_label);
+    let path = resource.path_in(&version, id);
+    let fail = |failure: Failure| failure.to_string();
+    if matches!(step.action, Action::Apply(Reason::Adopted(_))) {
+        takeover::take_over(client, &path).await.map_err(fail)?;
+    }
+    if node.at(&["metadata", "annotations", GENERATED_ANNOTATION]).is_some() {
+        let inventory = context.known.inventories.get(&release.name);
+        let entry = inventory.and_then(|inventory| inventory.entries.get(&key));
+        let was_applied = entry.is_some_and(|entry| entry.state != ShortHash::UNKNOWN);
+        fill(client, &path, &node, was_applied).await?;
+    }
+    match apply::apply(client, resource, &version, id, &mut node, &wishes.leaves).await {
+        Err(failure) if apply::is_immutable(&failure) => {
+            if !wishes.recreates {
+                return Err(format!(
+                    "{failure}; the annotation {}: enabled has it deleted and made anew",
+                    apply::RECREATE_ANNOTATION
+                ));
+            }
+            let Some(live) = live.filter(|live| context.may_delete && live.fate == Fate::Deleted) else {
+                return Err(format!("{failure}; it may not be deleted now to be made anew, as for any deletion"));
+            };
+            let is_gone = prune::delete(client, resource, id, &live.uid).await.map_err(fail)?;
+            if !is_gone && !prune::wait_gone(client, resource, id, &live.uid).await {
+                return Err("it was deleted to be made anew, and is not gone yet: a finalizer holds it".to_owned());
+            }
+            let options = ApplyOptions { forces: true, is_dry_run: false };
+            apply::send(client, resource, &version, id, &node, options).await.map_err(fail)
+        }
+        result => result.map_err(fail),
+    }
+}
+
+/// Writes the values of a Secret that are made up in the cluster, before the Secret itself.
+async fn fill(client: &Client, path: &str, node: &Node, was_applied: bool) -> Result<(), String> {
+    let desired = serde_json::to_value(node).map_err(|error| error.to_string())?;
+    let live: Option<serde_json::Value> = match client.send(&Call::get(path, Accept::Json)).await {
+        Ok(answer) => Some(answer.json().map_err(|failure| failure.to_string())?),
+        Err(Failure::Refused { code: 404, .. }) => None,
+        Err(failure) => return Err(failure.to_string()),
+    };
+    match filling(&desired, live.as_ref(), was_applied, |bytes: &mut [u8]| getrandom::fill(bytes))? {
+        Filling::Nothing => Ok(()),
+        Filling::Held(why) => Err(why),
+        Filling::Apply(filling) => {
+            let path = format!("{path}?fieldManager={GENERATED_MANAGER}");
+            let body = filling.body().to_string().into_bytes();
+            // What the server says of a conflict names fields, never values.
+            client.send(&Call::patch(path, APPLY_PATCH, body)).await.map(drop).map_err(|failure| failure.to_string())
+        }
+    }
 }
 
 /// Waits until definitions are established.
@@ -161,7 +227,7 @@ pub async fn make_namespaces<'a>(
         root.insert("kind".into(), Entry::new("Namespace"));
         root.insert("metadata".into(), Entry::new(metadata));
         let node = Node::new(root);
-        if apply::apply(client, resource, "v1", &id, &node, ApplyOptions::default()).await.is_ok() {
+        if apply::send(client, resource, "v1", &id, &node, ApplyOptions::default()).await.is_ok() {
             made.push(id);
         }
     }

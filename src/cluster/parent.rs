@@ -12,12 +12,10 @@ use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::plan::{Entry, Inventory, ShortHash};
+use crate::plan::{Entry, Inventory, OWN_NAMESPACE, ShortHash};
 
 use super::client::{APPLY_PATCH, Accept, Call, Client, Failure, query, segment};
 
-/// The namespace of what kcfg keeps in a cluster.
-pub const OWN_NAMESPACE: &str = "kcfg-system";
 /// The label by which the parents of an environment are found.
 pub const PARENT_LABEL: &str = "kcfg.dev/parent";
 /// The label of members that says which environment they belong to.
@@ -95,9 +93,16 @@ pub struct Parent {
     pub inventory: Inventory,
     /// How many ConfigMaps beside it hold the rest of the inventory.
     pub shards: usize,
-    /// What else it says: digest, state.
+    /// What else it says; the keys are [`DIGEST_KEY`] and [`STATE_KEY`].
     pub status: BTreeMap<String, String>,
+    /// The version that was read or written last: who writes another one in between is another kcfg.
+    pub resource_version: String,
 }
+
+/// The key of the digest that was last applied as a whole.
+pub const DIGEST_KEY: &str = "digest";
+/// The key of how the release stands: `applying`, `applied`, `partial`.
+pub const STATE_KEY: &str = "state";
 
 impl Parent {
     /// The parent of a release that has none yet.
@@ -161,6 +166,8 @@ impl Parent {
         self.namespaces = list(annotation(NAMESPACES_ANNOTATION));
         self.cluster_uid = annotation(CLUSTER_ANNOTATION).to_owned();
         self.status.clone_from(&map.data);
+        self.inventory.digest = map.data.get(DIGEST_KEY).cloned();
+        self.resource_version.clone_from(&map.metadata.resource_version);
     }
 
     /// Writes it: one request, and one for each shard that is needed or no longer needed.
@@ -177,8 +184,22 @@ impl Parent {
             let map = self.config_map(environment, &shard_name(&self.name, index), inventory, false);
             apply(client, &map).await?;
         }
-        let map = self.config_map(environment, &self.name, &first, true);
-        apply(client, &map).await?;
+        let mut map = self.config_map(environment, &self.name, &first, true);
+        map.metadata.resource_version.clone_from(&self.resource_version);
+        self.resource_version = match apply(client, &map).await {
+            // An answer that was lost on its way: what was written is there.
+            Err(Failure::Refused { code: 409, .. }) => {
+                let there: ConfigMap = client.send(&Call::get(path(&self.name), Accept::Json)).await?.json()?;
+                if there.data != map.data || there.binary_data != map.binary_data {
+                    return Err(Failure::Unreadable(format!(
+                        "another kcfg changed the record {} at the same time; let one of them finish",
+                        self.name
+                    )));
+                }
+                there.metadata.resource_version
+            }
+            result => result?,
+        };
         for index in rest.len()..self.shards {
             let path = path(&shard_name(&self.name, index));
             match client.send(&Call::delete(path, Vec::new())).await {
@@ -221,7 +242,13 @@ impl Parent {
         ConfigMap {
             api_version: "v1".into(),
             kind: "ConfigMap".into(),
-            metadata: Metadata { name: name.to_owned(), namespace: OWN_NAMESPACE.into(), labels, annotations },
+            metadata: Metadata {
+                name: name.to_owned(),
+                namespace: OWN_NAMESPACE.into(),
+                resource_version: String::new(),
+                labels,
+                annotations,
+            },
             data: if is_parent { self.status.clone() } else { BTreeMap::new() },
             binary_data: BTreeMap::from([(INVENTORY_KEY.to_owned(), inventory.to_owned())]),
         }
@@ -256,10 +283,12 @@ fn path(name: &str) -> String {
     format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps/{}", segment(name))
 }
 
-async fn apply(client: &Client, map: &ConfigMap) -> Result<(), Failure> {
+/// Applies a ConfigMap; gives its version.
+async fn apply(client: &Client, map: &ConfigMap) -> Result<String, Failure> {
     let path = format!("{}?fieldManager={FIELD_MANAGER}&force=true", path(&map.metadata.name));
     let body = serde_json::to_vec(map).map_err(|error| Failure::Unreadable(error.to_string()))?;
-    client.send(&Call::patch(path, APPLY_PATCH, body)).await.map(drop)
+    let written: ConfigMap = client.send(&Call::patch(path, APPLY_PATCH, body)).await?.json()?;
+    Ok(written.metadata.resource_version)
 }
 
 #[derive(Debug, Deserialize)]
@@ -289,10 +318,13 @@ struct ConfigMap {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
     #[serde(default)]
     namespace: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    resource_version: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 use crate::error::Diagnostic;
 use crate::manifest::ObjectId;
+use crate::plan::Hold;
 
 /// What became of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub enum Outcome {
     Released,
     /// It would be deleted, if a rule or a guard did not hold it.
     Held,
-    /// It is not kcfg's to run: a hook.
-    Skipped,
+    /// It is being deleted, and something holds it.
+    Terminating,
+    /// It was applied, and is not ready.
+    Unready,
     /// It could not be done.
     Failed,
 }
@@ -37,7 +40,8 @@ impl Outcome {
             Outcome::Pruned => "pruned",
             Outcome::Released => "released",
             Outcome::Held => "held",
-            Outcome::Skipped => "skipped",
+            Outcome::Terminating => "deleting",
+            Outcome::Unready => "not ready",
             Outcome::Failed => "failed",
         }
     }
@@ -91,6 +95,8 @@ pub struct SyncReport {
     pub objects: Vec<ObjectResult>,
     /// How many objects are as they were applied, so that nothing was sent.
     pub unchanged: usize,
+    /// Why deletions are held, and the Removal document that lets them go.
+    pub hold: Option<Hold>,
     /// What somebody should know, such as a release that was refused.
     pub findings: Vec<(Option<String>, Diagnostic)>,
     /// Requests to the API server, those that were repeated too.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::error::{Diagnostic, Source as Text};
 use crate::manifest::HOOK_ANNOTATION;
 use crate::plan::{Desired, DesiredObject, DesiredRelease, ShortHash};
-use crate::release::{self, Environment, EnvironmentDocs, Removal};
+use crate::release::{self, Environment, EnvironmentDocs};
 use crate::rendered::{
     FileAt, Problem, RENDERED_FOLDER, ReleaseFolder, SUM_FILE, Snapshot, Sum, VerifiedFolder, hex_sha256,
 };
@@ -31,8 +31,6 @@ pub struct Tree {
     pub desired: Desired,
     /// The Environment document.
     pub environment: Option<Environment>,
-    /// Permissions to delete.
-    pub removals: Vec<Removal>,
     /// What is wrong with single releases and documents.
     pub findings: Vec<(Option<String>, Diagnostic)>,
     source: Source,
@@ -62,7 +60,6 @@ impl Tree {
         let mut tree = Tree {
             desired: Desired { environment: environment.to_owned(), ..Desired::default() },
             environment: docs.environment.clone(),
-            removals: docs.removals.clone(),
             findings: docs.errors.iter().map(|error| (None, error.clone())).collect(),
             source: source.clone(),
             files: Vec::new(),
@@ -70,6 +67,8 @@ impl Tree {
         };
         tree.desired.is_complete = docs.is_complete() && !docs.is_blocked;
         tree.desired.documented = folders(&docs);
+        tree.desired.budget = docs.environment.as_ref().map(|document| document.prune_budget).unwrap_or_default();
+        tree.desired.removals = docs.removals;
         for refused in &docs.refused {
             tree.desired.refused.insert(refused.folder.clone());
             let release = Some(refused.folder.clone());

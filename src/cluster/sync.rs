@@ -1,19 +1,22 @@
 //! One synchronisation from end to end: what the parents and the cluster say, the plan, its steps, the parents again.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::error::Diagnostic;
 use crate::manifest::ObjectId;
-use crate::plan::{self, Action, Entry, Known, LiveObject, ShortHash};
+use crate::plan::{self, Departure, End, Entry, Known, LiveObject, OWN_NAMESPACE, Phase, ShortHash, Step};
 
 use super::client::{Accept, Call, Client, Failure, Gate};
 use super::discovery::{Discovery, Resource};
 use super::parallel::each;
-use super::parent::{self, ENVIRONMENT_LABEL, OWN_NAMESPACE, Parent};
+use super::parent::{self, DIGEST_KEY, ENVIRONMENT_LABEL, Parent, STATE_KEY};
+use super::prune::Departed;
+use super::run::{Run, Sink};
 use super::source::Tree;
-use super::{ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncOptions, SyncReport, Target, live, order};
+use super::{Outcome, SyncOptions, SyncReport, Target, live, order, prune, wait};
 
 /// Objects of a kind that are looked up one by one; more of them are found by listing the kind.
 const LOOKUPS_MAX: usize = 1;
@@ -25,10 +28,9 @@ pub struct Synchroniser {
     client: Client,
     discovery: Arc<Discovery>,
     cluster_uid: String,
+    /// Set by whoever has something newer to do: ends a wait.
+    pub preempt: Arc<AtomicBool>,
 }
-
-/// Who is told of every object as it ends.
-pub type Sink<'s> = &'s mut dyn FnMut(&ObjectResult);
 
 impl Synchroniser {
     /// Connects, and learns which cluster it is and what it serves.
@@ -40,7 +42,7 @@ impl Synchroniser {
         let (uid, discovery) = tokio::join!(cluster_uid(&client), Discovery::read(&client));
         let cluster_uid = uid.map_err(|failure| failure.diagnostic("ask the cluster which one it is"))?;
         let discovery = discovery.map_err(|failure| failure.diagnostic("ask the cluster which kinds it serves"))?;
-        Ok(Synchroniser { client, discovery: Arc::new(discovery), cluster_uid })
+        Ok(Synchroniser { client, discovery: Arc::new(discovery), cluster_uid, preempt: Arc::default() })
     }
 
     /// The connection.
@@ -48,7 +50,7 @@ impl Synchroniser {
         &self.client
     }
 
-    /// Makes the cluster equal to a tree. Steps end between requests once the gate is closed.
+    /// Makes the cluster equal to a tree. Once the gate is closed no request starts: what was not done is reported.
     ///
     /// # Errors
     /// It is the wrong cluster, or what is in it cannot be found out; nothing was changed then. What went wrong with
@@ -60,113 +62,108 @@ impl Synchroniser {
         sink: Sink<'_>,
     ) -> Result<SyncReport, Vec<Diagnostic>> {
         let started = Instant::now();
-        let environment = tree.desired.environment.clone();
         let requests_before = self.client.requests();
-        let single = |doing: &'static str| move |failure: Failure| vec![failure.diagnostic(doing)];
-        let mut parents =
-            Parent::list(&self.client, &environment).await.map_err(single("list what kcfg applied before"))?;
-        self.check_cluster(tree, &parents, options)?;
-        let known = Known {
-            inventories: parents.iter().map(|(name, parent)| (name.clone(), parent.inventory.clone())).collect(),
-            live: self.look(tree, &parents).await.map_err(single("list what is in the cluster"))?,
-            adopts: options.adopts,
-        };
+        let (mut parents, known) = self.learn(tree, options).await?;
         let plan = plan::plan(&tree.desired, &known);
-        let mut report = SyncReport { environment: environment.clone(), ..SyncReport::default() };
-        report.findings.clone_from(&tree.findings);
-        let mut results = Vec::new();
-        let mut applies = Vec::new();
-        let mut complete: Vec<bool> = vec![true; tree.desired.releases.len()];
-        for step in plan.applies {
-            let release = &tree.desired.releases[step.release];
-            let id = &release.objects[step.object].id;
-            let mut note = |outcome: Outcome, reason: String| {
-                let result = ObjectResult { release: release.name.clone(), id: id.clone(), outcome, reason };
-                sink(&result);
-                results.push(result);
-            };
-            match &step.action {
-                Action::Keep => report.unchanged += 1,
-                Action::SkipHook => {}
-                Action::Refuse(refusal) => {
-                    note(Outcome::Failed, refusal.to_string());
-                    complete[step.release] = false;
-                }
-                Action::Apply(_) => applies.push(step),
-            }
+        let mut run = Run::new(tree, sink);
+        let applies = run.sort(plan.applies);
+        run.report.hold = plan.hold;
+        if options.is_dry_run {
+            applies.iter().for_each(|step| run.planned(step));
+            plan.departures.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
+        } else {
+            self.carry_out(&mut run, &mut parents, Arc::new(known), applies, plan.departures, options).await?;
         }
-        if !options.is_dry_run && !applies.is_empty() {
-            self.prepare(tree, &mut parents, &applies, options)
-                .await
-                .map_err(single("record what is to be applied"))?;
-            let label: Arc<str> = parent::environment_label(&environment).into();
-            let done = order::apply_all(&self.client, &mut self.discovery, tree, &label, applies, |(step, result)| {
-                let release = &tree.desired.releases[step.release];
-                let id = release.objects[step.object].id.clone();
-                let before = known.live.get(&ShortHash::of_id(&id));
-                let reason = match &step.action {
-                    Action::Apply(reason) => reason.to_string(),
-                    _ => String::new(),
-                };
-                let (outcome, reason) = match result {
-                    Ok(applied) if applied.is_created => (Outcome::Created, reason),
-                    Ok(applied) if before.is_some_and(|b| b.resource_version == applied.live.resource_version) => {
-                        (Outcome::Same, reason)
-                    }
-                    Ok(_) => (Outcome::Changed, reason),
-                    Err(error) => (Outcome::Failed, error.clone()),
-                };
-                sink(&ObjectResult {
-                    release: release.name.clone(),
-                    id,
-                    outcome: outcome.clone(),
-                    reason: reason.clone(),
-                });
-                results.push(ObjectResult {
-                    release: release.name.clone(),
-                    id: release.objects[step.object].id.clone(),
-                    outcome,
-                    reason,
-                });
-            })
-            .await;
-            let mut touched = BTreeSet::new();
-            for (step, result) in done {
-                let release = &tree.desired.releases[step.release];
-                let object = &release.objects[step.object];
-                touched.insert(step.release);
-                match result {
-                    Ok(applied) => {
-                        let entry = Entry { content: object.content, state: applied.live.state };
-                        if let Some(parent) = parents.get_mut(&release.name) {
-                            parent.inventory.entries.insert(ShortHash::of_id(&object.id), entry);
-                        }
-                    }
-                    Err(_) => complete[step.release] = false,
-                }
-            }
-            let touched = touched.iter().map(|index| (*index, complete[*index])).collect();
-            self.finish(tree, &mut parents, touched).await.map_err(single("record what was applied"))?;
-        }
-        for (index, release) in tree.desired.releases.iter().enumerate() {
-            report.releases.push(ReleaseResult {
-                name: release.name.clone(),
-                digest: Some(release.digest.clone()),
-                state: if complete[index] { ReleaseState::Applied } else { ReleaseState::Partial },
-                is_stale: release.is_stale,
-            });
-        }
-        for name in &tree.desired.refused {
-            if !report.releases.iter().any(|release| release.name == *name) {
-                let state = ReleaseState::Refused;
-                report.releases.push(ReleaseResult { name: name.clone(), digest: None, state, is_stale: false });
-            }
-        }
-        report.releases.sort_by(|a, b| a.name.cmp(&b.name));
-        report.objects = results;
+        let mut report = run.finish();
         report.requests = self.client.requests() - requests_before;
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// What was applied before, and what is in the cluster now.
+    pub(super) async fn learn(
+        &self,
+        tree: &Tree,
+        options: &SyncOptions,
+    ) -> Result<(BTreeMap<String, Parent>, Known), Vec<Diagnostic>> {
+        let single = |doing: &'static str| move |failure: Failure| vec![failure.diagnostic(doing)];
+        let parents = Parent::list(&self.client, &tree.desired.environment)
+            .await
+            .map_err(single("list what kcfg applied before"))?;
+        self.check_cluster(tree, &parents, options)?;
+        let (live, unlisted) = self.look(tree, &parents).await.map_err(single("list what is in the cluster"))?;
+        let stale: Vec<&str> = self.discovery.stale.iter().map(String::as_str).collect();
+        let known = Known {
+            inventories: parents.iter().map(|(name, parent)| (name.clone(), parent.inventory.clone())).collect(),
+            live,
+            adopts: options.adopts,
+            unlisted,
+            uncertain: (!stale.is_empty())
+                .then(|| format!("the servers of the API groups {} are down", stale.join(", "))),
+        };
+        Ok((parents, known))
+    }
+
+    async fn carry_out(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        parents: &mut BTreeMap<String, Parent>,
+        known: Arc<Known>,
+        applies: Vec<Step>,
+        mut departures: Vec<Departure>,
+        options: &SyncOptions,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let single = |doing: &'static str| move |failure: Failure| vec![failure.diagnostic(doing)];
+        let tree = run.tree.clone();
+        let environment = tree.desired.environment.clone();
+        if !applies.is_empty() {
+            self.prepare(&tree, parents, &applies).await.map_err(single("record what is to be applied"))?;
+            let mut context = order::Context {
+                client: self.client.clone(),
+                discovery: self.discovery.clone(),
+                tree: tree.clone(),
+                known: known.clone(),
+                environment_label: parent::environment_label(&environment).into(),
+                may_delete: tree.desired.refused.is_empty() && known.unlisted.is_empty() && known.uncertain.is_none(),
+            };
+            let done = order::apply_all(&mut context, applies, |done| run.applied(done, &known)).await;
+            self.discovery = context.discovery;
+            for (step, result) in done {
+                let release = &tree.desired.releases[step.release];
+                let object = &release.objects[step.object];
+                let (Ok(applied), Some(parent)) = (result, parents.get_mut(&release.name)) else { continue };
+                let key = ShortHash::of_id(&object.id);
+                run.uids.insert(applied.live.uid);
+                run.keys.insert(key);
+                let entry = Entry { content: object.content, state: applied.live.state };
+                parent.inventory.entries.insert(key, entry);
+            }
+        }
+        run.hold_after_applies(&mut departures);
+        let (now, later): (Vec<Departure>, Vec<Departure>) =
+            departures.into_iter().partition(|departure| matches!(departure.end, End::Delete | End::Release(_)));
+        later.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
+        let mut left: Vec<Departure> = later;
+        let discovery = self.discovery.clone();
+        let departed =
+            prune::depart_all(&self.client, &self.discovery, now, |d, departed| run.departed(d, departed, &discovery));
+        for (departure, departed) in departed.await {
+            if matches!(departed, Departed::Terminating(_) | Departed::Failed(_)) {
+                left.push(departure);
+            }
+        }
+        self.record(run, parents, &known, &left).await.map_err(single("record what was applied"))?;
+        if let Some(timeout) = options.wait {
+            let objects = tree.desired.releases.iter().flat_map(|release| {
+                let objects = release.objects.iter().filter(|object| !object.is_hook);
+                objects.map(|object| (release.name.clone(), object.id.clone()))
+            });
+            let objects = objects.filter(|(_, id)| !run.failed.contains(id)).collect();
+            for (release, id, why) in wait::wait(&self.client, &self.discovery, objects, timeout, &self.preempt).await {
+                run.note(&release, &id, Outcome::Unready, why);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a cluster that is not the environment's.
@@ -220,20 +217,21 @@ impl Synchroniser {
         Ok(())
     }
 
-    /// What is in the cluster of everything that the tree wants or that was applied before.
+    /// What is in the cluster of everything that the tree wants or that was applied before, and the kinds of which that
+    /// cannot be found out.
     async fn look(
         &self,
         tree: &Tree,
         parents: &BTreeMap<String, Parent>,
-    ) -> Result<std::collections::HashMap<ShortHash, LiveObject>, Failure> {
-        let mut wanted: BTreeMap<(Arc<str>, Arc<str>), Wanted<'_>> = BTreeMap::new();
+    ) -> Result<(HashMap<ShortHash, LiveObject>, Unlisted), Failure> {
+        let mut wanted: BTreeMap<Kind, Wanted> = BTreeMap::new();
         for release in &tree.desired.releases {
             let inventory = parents.get(&release.name).map(|parent| &parent.inventory);
             for object in release.objects.iter().filter(|object| !object.is_hook) {
-                let key = (object.id.group.clone(), object.id.kind.clone());
-                let of_kind = wanted.entry(key).or_default();
-                let is_known = inventory.is_some_and(|known| known.entries.contains_key(&ShortHash::of_id(&object.id)));
-                of_kind.ids.push(&object.id);
+                let of_kind = wanted.entry((object.id.group.clone(), object.id.kind.clone())).or_default();
+                let key = ShortHash::of_id(&object.id);
+                let is_known = inventory.is_some_and(|known| known.entries.contains_key(&key));
+                of_kind.ids.insert(key, object.id.clone());
                 of_kind.unknown += usize::from(!is_known);
             }
         }
@@ -243,28 +241,20 @@ impl Synchroniser {
         }
         let label = parent::environment_label(&tree.desired.environment);
         let members = format!("{ENVIRONMENT_LABEL}={label}");
-        let found: Arc<Mutex<std::collections::HashMap<ShortHash, LiveObject>>> = Arc::default();
-        let mut tasks = Vec::new();
-        for ((group, kind), of_kind) in wanted {
-            // A kind that the server does not know has no objects; applying them will say so.
-            let Some(resource) = self.discovery.get(&group, &kind).cloned() else { continue };
-            let lists_all = of_kind.unknown > LOOKUPS_MAX;
-            let selector = if lists_all { String::new() } else { members.clone() };
-            let ids: Vec<ObjectId> = of_kind.ids.into_iter().cloned().collect();
-            let (client, found) = (self.client.clone(), found.clone());
-            tasks.push(look_at_kind(client, resource, selector, ids, lists_all, found));
-        }
-        let mut failure = None;
-        each(tasks, |result: Result<(), Failure>| {
-            if let Err(error) = result {
-                failure = Some(error);
-            }
+        // A kind that the server does not know has no objects; applying them will say so.
+        let tasks = wanted.into_iter().filter_map(|(kind, of_kind)| {
+            let resource = self.discovery.get(&kind.0, &kind.1)?.clone();
+            let (client, members) = (self.client.clone(), members.clone());
+            Some(async move { (kind, look_at_kind(client, resource, members, of_kind).await) })
+        });
+        let (mut found, mut unlisted, mut failure) = (HashMap::new(), Unlisted::new(), None);
+        each(tasks, |(kind, result)| match result {
+            Ok(live) => found.extend(live),
+            Err(Failure::Refused { message, .. }) => drop(unlisted.insert(kind, message)),
+            Err(error) => failure = Some(error),
         })
         .await;
-        match failure {
-            Some(failure) => Err(failure),
-            None => Ok(std::mem::take(&mut *found.lock().unwrap_or_else(std::sync::PoisonError::into_inner))),
-        }
+        failure.map_or(Ok((found, unlisted)), Err)
     }
 
     /// Makes what is needed before the first object: kcfg's namespace, the parents, missing namespaces.
@@ -272,61 +262,105 @@ impl Synchroniser {
         &mut self,
         tree: &Arc<Tree>,
         parents: &mut BTreeMap<String, Parent>,
-        applies: &[plan::Step],
-        _options: &SyncOptions,
+        applies: &[Step],
     ) -> Result<(), Failure> {
         let environment = &tree.desired.environment;
         if parents.is_empty() {
             parent::make_own_namespace(&self.client).await?;
         }
         let touched: BTreeSet<usize> = applies.iter().map(|step| step.release).collect();
-        let mut writes = Vec::new();
+        let mut writes: BTreeMap<usize, Parent> = BTreeMap::new();
         for index in touched {
             let release = &tree.desired.releases[index];
             let mut parent = parents
                 .remove(&release.name)
                 .unwrap_or_else(|| Parent::new(environment, &release.name, &self.cluster_uid));
             parent.cluster_uid.clone_from(&self.cluster_uid);
-            for object in release.objects.iter().filter(|object| !object.is_hook) {
-                widen(&mut parent, &object.id);
-            }
-            for step in applies.iter().filter(|step| step.release == index) {
-                let id = &release.objects[step.object].id;
-                let unknown = Entry { content: ShortHash::UNKNOWN, state: ShortHash::UNKNOWN };
-                parent.inventory.entries.insert(ShortHash::of_id(id), unknown);
-            }
-            parent.status.insert("state".into(), "applying".into());
-            writes.push(parent);
+            release.objects.iter().filter(|object| !object.is_hook).for_each(|object| widen(&mut parent, &object.id));
+            parent.status.insert(STATE_KEY.into(), "applying".into());
+            writes.insert(index, parent);
         }
-        self.write(environment, parents, writes).await?;
+        for step in applies {
+            let id = &tree.desired.releases[step.release].objects[step.object].id;
+            let Some(parent) = writes.get_mut(&step.release) else { continue };
+            let unknown = Entry { content: ShortHash::UNKNOWN, state: ShortHash::UNKNOWN };
+            // The state stays: it tells that the object was applied before.
+            parent.inventory.entries.entry(ShortHash::of_id(id)).or_insert(unknown).content = ShortHash::UNKNOWN;
+        }
+        self.write(environment, parents, writes.into_values().collect()).await?;
         let in_tree: BTreeSet<Arc<str>> = tree
             .desired
             .releases
             .iter()
             .flat_map(|release| &release.objects)
-            .filter(|object| plan::Phase::of(&object.id) == plan::Phase::Namespaces)
+            .filter(|object| Phase::of(&object.id) == Phase::Namespaces)
             .map(|object| object.id.name.clone())
             .collect();
         let ids = applies.iter().map(|step| &tree.desired.releases[step.release].objects[step.object].id);
         order::make_namespaces(&self.client, &self.discovery, ids, &in_tree).await.map(drop)
     }
 
-    /// Writes the parents once more: what was applied, and whether all of it was.
-    async fn finish(
+    /// Writes those parents once more that no longer say how things are, without what is gone or was handed over; a
+    /// parent of a release that is gone with everything it had is deleted.
+    async fn record(
         &self,
-        tree: &Tree,
+        run: &Run<'_, '_>,
         parents: &mut BTreeMap<String, Parent>,
-        touched: Vec<(usize, bool)>,
+        known: &Known,
+        left: &[Departure],
     ) -> Result<(), Failure> {
+        let desired = &run.tree.desired;
+        let is_certain = known.unlisted.is_empty() && known.uncertain.is_none();
         let mut writes = Vec::new();
-        for (index, is_complete) in touched {
-            let release = &tree.desired.releases[index];
-            let Some(mut parent) = parents.remove(&release.name) else { continue };
-            parent.status.insert("digest".into(), release.digest.clone());
-            parent.status.insert("state".into(), if is_complete { "applied" } else { "partial" }.into());
-            writes.push(parent);
+        for name in parents.keys().cloned().collect::<Vec<_>>() {
+            let release = desired.releases.iter().position(|release| release.name == name);
+            let Some(mut parent) = parents.remove(&name) else { continue };
+            let mut staying: HashMap<ShortHash, &ObjectId> = HashMap::new();
+            if let Some(index) = release {
+                let objects = desired.releases[index].objects.iter().filter(|object| !object.is_hook);
+                staying.extend(objects.map(|object| (ShortHash::of_id(&object.id), &object.id)));
+            }
+            let of_release = left.iter().filter(|departure| departure.release == name);
+            staying.extend(of_release.map(|departure| (ShortHash::of_id(&departure.id), &departure.id)));
+            // What another release wants is handed over once it is applied there.
+            let handed_over = |key: &ShortHash| run.keys.contains(key);
+            for (key, live) in &known.live {
+                let is_member = live.part_of.as_deref() == Some(parent.inventory.set.as_str());
+                let is_known = parent.inventory.entries.contains_key(key);
+                if is_member && is_known && run.wanted.contains(key) && !handed_over(key) {
+                    staying.insert(*key, &live.id);
+                }
+            }
+            let before = (parent.kinds.clone(), parent.namespaces.clone(), parent.status.clone());
+            let entries_before = parent.inventory.entries.len();
+            if is_certain && (release.is_some() || desired.is_complete) {
+                parent.inventory.entries.retain(|key, _| staying.contains_key(key));
+                (parent.kinds, parent.namespaces) = Default::default();
+            }
+            staying.values().for_each(|id| widen(&mut parent, id));
+            match release {
+                Some(index) if run.is_complete[index] => {
+                    parent.status.insert(DIGEST_KEY.into(), desired.releases[index].digest.clone());
+                    parent.status.insert(STATE_KEY.into(), "applied".into());
+                }
+                Some(_) => drop(parent.status.insert(STATE_KEY.into(), "partial".into())),
+                None => {}
+            }
+            let is_gone = release.is_none() && is_certain && desired.is_complete && !desired.refused.contains(&name);
+            if is_gone && parent.inventory.entries.is_empty() {
+                parent.delete(&self.client).await?;
+                continue;
+            }
+            let is_touched = release.is_some_and(|index| run.touched.contains(&index));
+            let is_changed = before != (parent.kinds.clone(), parent.namespaces.clone(), parent.status.clone())
+                || entries_before != parent.inventory.entries.len();
+            if is_touched || is_changed {
+                writes.push(parent);
+            } else {
+                parents.insert(name, parent);
+            }
         }
-        self.write(&tree.desired.environment, parents, writes).await
+        self.write(&desired.environment, parents, writes).await
     }
 
     async fn write(
@@ -354,56 +388,61 @@ impl Synchroniser {
     }
 }
 
+/// A group and a kind.
+type Kind = (Arc<str>, Arc<str>);
+/// Kinds that cannot be listed, and why.
+type Unlisted = BTreeMap<Kind, String>;
+
 /// What is wanted of one kind.
 #[derive(Default)]
-struct Wanted<'a> {
-    ids: Vec<&'a ObjectId>,
+struct Wanted {
+    ids: BTreeMap<ShortHash, ObjectId>,
     /// How many of them no inventory has.
     unknown: usize,
 }
 
+/// Lists the members of a kind, and finds out whether objects that are to be made are there already: one by one where
+/// they are few, else by listing everything of the kind.
 async fn look_at_kind(
     client: Client,
     resource: Resource,
-    selector: String,
-    ids: Vec<ObjectId>,
-    lists_all: bool,
-    found: Arc<Mutex<std::collections::HashMap<ShortHash, LiveObject>>>,
-) -> Result<(), Failure> {
-    let mut missing: BTreeMap<ShortHash, &ObjectId> = ids.iter().map(|id| (ShortHash::of_id(id), id)).collect();
-    let is_wanted: BTreeSet<ShortHash> = missing.keys().copied().collect();
-    let mut of_kind = Vec::new();
+    members: String,
+    wanted: Wanted,
+) -> Result<Vec<(ShortHash, LiveObject)>, Failure> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut keep = |live: LiveObject| {
         let key = ShortHash::of_id(&live.id);
-        missing.remove(&key);
+        let is_wanted = wanted.ids.contains_key(&key);
         // Of strangers only those matter that stand where an object of the tree is to stand.
-        if live.part_of.is_some() || is_wanted.contains(&key) {
-            of_kind.push((key, live));
+        if (is_wanted || live.part_of.is_some()) && seen.insert(key) {
+            found.push((key, live));
         }
     };
-    live::list(&client, &resource, None, &selector, &mut keep).await?;
-    if !lists_all {
-        if missing.len() > LOOKUPS_MAX {
-            of_kind.clear();
-            let mut keep = |live: LiveObject| {
-                let key = ShortHash::of_id(&live.id);
-                if live.part_of.is_some() || is_wanted.contains(&key) {
-                    of_kind.push((key, live));
-                }
-            };
-            live::list(&client, &resource, None, "", &mut keep).await?;
-        } else {
-            for (key, id) in missing {
+    if wanted.unknown <= LOOKUPS_MAX {
+        live::list(&client, &resource, None, &members, &mut keep).await?;
+        let missing: Vec<&ObjectId> =
+            wanted.ids.iter().filter(|(key, _)| !seen.contains(*key)).map(|(_, id)| id).collect();
+        if missing.len() <= LOOKUPS_MAX {
+            for id in missing {
                 match client.send(&Call::get(resource.path(id), Accept::Metadata)).await {
-                    Ok(answer) => of_kind.push((key, live::one(&resource, &answer.body)?)),
+                    Ok(answer) => found.push((ShortHash::of_id(id), live::one(&resource, &answer.body)?)),
                     Err(Failure::Refused { code: 404, .. }) => {}
                     Err(failure) => return Err(failure),
                 }
             }
+            return Ok(found);
         }
     }
-    found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(of_kind);
-    Ok(())
+    let mut keep = |live: LiveObject| {
+        let key = ShortHash::of_id(&live.id);
+        let is_wanted = wanted.ids.contains_key(&key);
+        if (is_wanted || live.part_of.is_some()) && seen.insert(key) {
+            found.push((key, live));
+        }
+    };
+    live::list(&client, &resource, None, "", &mut keep).await?;
+    Ok(found)
 }
 
 /// Notes the kind and namespace of an object.
