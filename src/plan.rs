@@ -476,7 +476,9 @@ fn action(
     adopts: bool,
 ) -> Action {
     let Some(live) = live else {
-        return Action::Apply(if entry.is_some() { Reason::Gone } else { Reason::New });
+        // An entry without a state is of an apply that never ended.
+        let was_applied = entry.is_some_and(|entry| entry.state != ShortHash::UNKNOWN);
+        return Action::Apply(if was_applied { Reason::Gone } else { Reason::New });
     };
     if live.is_terminating {
         return Action::Refuse(Refusal::Terminating);

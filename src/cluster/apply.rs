@@ -165,6 +165,26 @@ pub struct ApplyOptions {
     pub is_dry_run: bool,
 }
 
+/// Why an object could not be applied, short enough for a line; of a Secret nothing that could hold a value is told.
+pub fn explain(failure: &Failure, id: &ObjectId) -> String {
+    /// Characters that are kept of a long text: the beginning, and the end, where the reason stands.
+    const ENDS_KEPT: usize = 160;
+    let is_secret = id.group.is_empty() && &*id.kind == "Secret";
+    if let Failure::Refused { code: 400 | 409 | 422, reason, causes, .. } = failure
+        && is_secret
+    {
+        let fields: Vec<&str> = causes.iter().map(|(field, _, _)| field.as_str()).collect();
+        return format!("{reason}: {} (what the server says of a Secret is not shown)", fields.join(", "));
+    }
+    let text = failure.to_string();
+    let count = text.chars().count();
+    if count <= 3 * ENDS_KEPT {
+        return text;
+    }
+    let (start, end) = (text.chars().take(ENDS_KEPT), text.chars().skip(count - ENDS_KEPT));
+    format!("{} … {}", start.collect::<String>(), end.collect::<String>())
+}
+
 /// Whether a refusal is about a field that cannot be changed once the object is there.
 pub fn is_immutable(failure: &Failure) -> bool {
     /// What the API server says of such fields, for its many kinds.

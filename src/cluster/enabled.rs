@@ -1,6 +1,7 @@
 //! The entry points of a kcfg that can talk to clusters.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::Diagnostic;
 
@@ -26,8 +27,13 @@ pub fn apply(
         .build()
         .map_err(|error| vec![Diagnostic::error(format!("cannot start: {error}"))])?;
     runtime.block_on(async {
+        let started = Instant::now();
         let tree = Arc::new(Tree::read(source, environment)?);
         let mut synchroniser = Synchroniser::connect(target, Gate::default()).await.map_err(|error| vec![error])?;
-        synchroniser.sync(&tree, options, &mut on_object).await
+        let mut report = synchroniser.sync(&tree, options, &mut on_object).await?;
+        // Connecting counts too.
+        report.requests = synchroniser.client().requests();
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
     })
 }

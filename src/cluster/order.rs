@@ -101,7 +101,7 @@ async fn one(context: &Context, step: &Step) -> Result<Applied, String> {
     }
     apply::label(&mut node, &release.set, &context.environment_label);
     let path = resource.path_in(&version, id);
-    let fail = |failure: Failure| failure.to_string();
+    let fail = |failure: Failure| apply::explain(&failure, id);
     if matches!(step.action, Action::Apply(Reason::Adopted(_))) {
         takeover::take_over(client, &path).await.map_err(fail)?;
     }
@@ -114,13 +114,15 @@ async fn one(context: &Context, step: &Step) -> Result<Applied, String> {
     match apply::apply(client, resource, &version, id, &mut node, &wishes.leaves).await {
         Err(failure) if apply::is_immutable(&failure) => {
             if !wishes.recreates {
+                let why = fail(failure);
                 return Err(format!(
-                    "{failure}; the annotation {}: enabled has it deleted and made anew",
+                    "{why}; the annotation {}: enabled has it deleted and made anew",
                     apply::RECREATE_ANNOTATION
                 ));
             }
             let Some(live) = live.filter(|live| context.may_delete && live.fate == Fate::Deleted) else {
-                return Err(format!("{failure}; it may not be deleted now to be made anew, as for any deletion"));
+                let why = fail(failure);
+                return Err(format!("{why}; it may not be deleted now to be made anew, as for any deletion"));
             };
             let is_gone = prune::delete(client, resource, id, &live.uid).await.map_err(fail)?;
             if !is_gone && !prune::wait_gone(client, resource, id, &live.uid).await {
@@ -147,8 +149,12 @@ async fn fill(client: &Client, path: &str, node: &Node, was_applied: bool) -> Re
         Filling::Apply(filling) => {
             let path = format!("{path}?fieldManager={GENERATED_MANAGER}");
             let body = filling.body().to_string().into_bytes();
-            // What the server says of a conflict names fields, never values.
-            client.send(&Call::patch(path, APPLY_PATCH, body)).await.map(drop).map_err(|failure| failure.to_string())
+            // What the server says could quote a value.
+            let sent = client.send(&Call::patch(path, APPLY_PATCH, body)).await;
+            sent.map(drop).map_err(|failure| match failure {
+                Failure::Refused { reason, .. } => format!("its made-up values could not be written: {reason}"),
+                failure => failure.to_string(),
+            })
         }
     }
 }

@@ -113,7 +113,7 @@ impl<'s, 'f> Run<'s, 'f> {
         let (outcome, reason) = match (result, &step.action) {
             (Ok(applied), Action::Apply(reason)) => {
                 let is_same = before.is_some_and(|before| before.resource_version == applied.live.resource_version);
-                let outcome = match (applied.is_created, is_same || applied.is_left) {
+                let outcome = match (applied.is_created || before.is_none(), is_same || applied.is_left) {
                     (true, _) => Outcome::Created,
                     (_, true) => Outcome::Same,
                     _ => Outcome::Changed,

@@ -131,8 +131,16 @@ impl Synchroniser {
             for (step, result) in done {
                 let release = &tree.desired.releases[step.release];
                 let object = &release.objects[step.object];
-                let (Ok(applied), Some(parent)) = (result, parents.get_mut(&release.name)) else { continue };
+                let Some(parent) = parents.get_mut(&release.name) else { continue };
                 let key = ShortHash::of_id(&object.id);
+                let Ok(applied) = result else {
+                    // What was applied before is what is there, as far as anybody knows.
+                    let before = known.inventories.get(&release.name).and_then(|known| known.entries.get(&key));
+                    if let Some(before) = before {
+                        parent.inventory.entries.insert(key, *before);
+                    }
+                    continue;
+                };
                 run.uids.insert(applied.live.uid);
                 run.keys.insert(key);
                 let entry = Entry { content: object.content, state: applied.live.state };

@@ -82,6 +82,7 @@ fn what_is_done_with_an_object_follows_from_entry_and_live_state() {
     let table: Vec<Row<'_>> = vec![
         ("not there", None, None, false, Action::Apply(Reason::New)),
         ("was there", known, None, false, Action::Apply(Reason::Gone)),
+        ("was never made", entry(ShortHash::UNKNOWN, ShortHash::UNKNOWN), None, false, Action::Apply(Reason::New)),
         ("as it was applied", known, Some(ours.clone()), false, Action::Keep),
         ("another file", entry(hash(9), hash(2)), Some(ours.clone()), false, Action::Apply(Reason::Content)),
         (
