@@ -4,13 +4,20 @@
 //! One control plane per file of tests, started with the first of its tests and shared by all of them; each test has
 //! names of its own there. `KCFG_CLUSTER_TESTS=off` leaves all of this out where neither Go nor KUBEBUILDER_ASSETS is at hand.
 
+mod apply;
 #[allow(dead_code)] // the bench uses it too, and other parts of it
 mod control_plane;
+mod faults;
 mod harness;
+mod http;
 mod keeper;
+mod outage;
 mod programs;
+mod proxy;
+mod prune;
 #[path = "../repo.rs"]
 mod repo;
+mod site;
 
 #[test]
 fn no_file_of_cluster_tests_is_forgotten() {
