@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::cluster::{
     self, ObjectResult, Outcome, ReleaseState, Source, SyncOptions, SyncReport, Target, WAIT_DEFAULT,
 };
+use crate::diff::write;
+use crate::diff::write::text::Layout;
 use crate::error::{Diagnostic, Severity, visible};
 use crate::repo::{Git, Repository};
 
 use super::output::Finding;
-use super::{Output, Status};
+use super::{Output, Status, live};
 
 /// Make a cluster equal to an environment of the rendered tree
 ///
@@ -40,6 +44,9 @@ pub struct Args {
     /// Take over objects that belong to somebody else: to kubectl, Helm, Flux or another tool
     #[arg(long)]
     adopt: bool,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// Wait until everything is ready
     #[arg(long)]
     wait: bool,
@@ -48,19 +55,54 @@ pub struct Args {
     timeout: u64,
 }
 
+/// How the result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A line for each object that changed, and a summary
+    #[default]
+    Text,
+    /// One JSON document at the end
+    Json,
+}
+
+/// Columns where nothing tells how wide the reader's window is.
+const WIDTH_DEFAULT: usize = 100;
+
 pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
     let source = source(dir, args).map_err(|error| vec![error])?;
     let target = Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
     let options = SyncOptions {
         is_dry_run: args.dry_run,
+        shows: Vec::new(),
         adopts: args.adopt,
         initialises: args.init,
         wait: args.wait.then(|| Duration::from_secs(args.timeout)),
     };
     let environment = args.environment.as_str();
-    let report = cluster::apply(&source, environment, &target, &options, |object| {
-        print_object(environment, object, output);
+    let is_text = args.format == Format::Text;
+    let mut report = cluster::apply(&source, environment, &target, &options, |object| {
+        // A dry run shows what would change field by field instead.
+        if is_text && !args.dry_run {
+            print_object(environment, object, output);
+        }
     })?;
+    if args.format == Format::Json {
+        output.line(&json(&report, args.dry_run));
+        return Ok(status(&report));
+    }
+    if let Some(found) = report.live.take() {
+        let options = live::plain_options().map_err(|error| vec![error])?;
+        let changes = live::report(found, &report, &[], &options);
+        let layout = Layout {
+            width: output.stdout_width().unwrap_or(WIDTH_DEFAULT),
+            has_colour: output.stdout_has_colour(),
+            is_side_by_side: false,
+            is_stat: false,
+            is_full: false,
+        };
+        output.text(&write::text::report(&changes, layout));
+        output.line("dry run: nothing was changed");
+    }
     print_hold(&report, output);
     print_summary(&report, output);
     let findings = report.findings.iter().map(|(release, diagnostic)| Finding {
@@ -91,27 +133,101 @@ fn print_object(environment: &str, object: &ObjectResult, output: &Output) {
 fn print_summary(report: &SyncReport, output: &Output) {
     for release in &report.releases {
         let digest = release.digest.as_deref().map_or("-", |digest| &digest[..12]);
-        let state = match release.state {
-            ReleaseState::Applied => continue,
-            ReleaseState::Partial => "partial",
-            ReleaseState::Refused => "refused",
-        };
-        output.line(&format!("{}/{} {digest} {state}", report.environment, release.name));
+        if release.state != ReleaseState::Applied {
+            output.line(&format!("{}/{} {digest} {}", report.environment, release.name, release.state.word()));
+        }
+        if release.is_stale {
+            output.line(&format!(
+                "{}/{} {digest} stale: its sources changed after it was rendered",
+                report.environment, release.name
+            ));
+        }
     }
-    let count = |outcome| report.count(&outcome);
-    let applied = count(Outcome::Created) + count(Outcome::Changed);
-    let unchanged = report.unchanged + count(Outcome::Same);
+    let counts = Counts::of(report);
     let refused = report.releases.iter().filter(|release| release.state == ReleaseState::Refused).count();
+    let extra = |count: usize, word: &str| if count > 0 { format!(", {count} {word}") } else { String::new() };
     output.line(&format!(
-        "{}: {applied} applied, {unchanged} unchanged, {} pruned, {} held, {} failed; {refused} releases refused; \
-         {} requests ({:.3} s)",
+        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}; {} requests ({:.3} s)",
         report.environment,
-        count(Outcome::Pruned),
-        count(Outcome::Held),
-        count(Outcome::Failed),
+        counts.applied,
+        counts.unchanged,
+        counts.pruned,
+        counts.held,
+        counts.failed,
+        extra(counts.released, "released"),
+        extra(counts.unready, "not ready"),
+        extra(refused, if refused == 1 { "release refused" } else { "releases refused" }),
         report.requests,
         report.seconds
     ));
+}
+
+/// The report as JSON; docs/apply.md says what is in it.
+fn json(report: &SyncReport, is_dry_run: bool) -> String {
+    let releases: Vec<_> = report
+        .releases
+        .iter()
+        .map(|release| {
+            json!({"name": release.name, "digest": release.digest, "state": release.state.word(), "stale": release.is_stale})
+        })
+        .collect();
+    let objects: Vec<_> = report
+        .objects
+        .iter()
+        .map(|object| {
+            json!({"release": object.release, "id": object.id.to_string(), "outcome": object.outcome.word(),
+                   "reason": object.reason})
+        })
+        .collect();
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|(release, found)| {
+            json!({"release": release, "severity": if found.severity == Severity::Error { "error" } else { "warning" },
+                   "message": found.message, "place": found.place.as_ref().map(ToString::to_string),
+                   "help": found.help})
+        })
+        .collect();
+    let counts = Counts::of(report);
+    json!({
+        "environment": report.environment,
+        "dryRun": is_dry_run,
+        "releases": releases,
+        "objects": objects,
+        "findings": findings,
+        "held": report.hold.as_ref().map(|hold| json!({"reason": hold.excess, "removal": hold.removal})),
+        "counts": {"applied": counts.applied, "unchanged": counts.unchanged, "pruned": counts.pruned,
+                   "released": counts.released, "held": counts.held, "failed": counts.failed, "notReady": counts.unready},
+        "requests": report.requests,
+        "seconds": report.seconds,
+    })
+    .to_string()
+}
+
+/// How many objects ended how.
+struct Counts {
+    applied: usize,
+    unchanged: usize,
+    pruned: usize,
+    released: usize,
+    held: usize,
+    failed: usize,
+    unready: usize,
+}
+
+impl Counts {
+    fn of(report: &SyncReport) -> Counts {
+        let count = |outcome| report.count(&outcome);
+        Counts {
+            applied: count(Outcome::Created) + count(Outcome::Changed),
+            unchanged: report.unchanged + count(Outcome::Same),
+            pruned: count(Outcome::Pruned),
+            released: count(Outcome::Released),
+            held: count(Outcome::Held) + count(Outcome::Terminating),
+            failed: count(Outcome::Failed),
+            unready: count(Outcome::Unready),
+        }
+    }
 }
 
 /// What holds deletions, with the document that lets them go.

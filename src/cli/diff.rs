@@ -23,7 +23,7 @@ use crate::yaml;
 
 use super::output::Finding;
 use super::progress::Progress;
-use super::{Output, Status, report};
+use super::{Output, Status, live, report};
 use policy::Documents;
 
 /// Columns where nothing tells how wide the reader's window is.
@@ -60,6 +60,8 @@ pub struct Args {
     /// The newer side: a folder or file of manifests, `-` for standard input
     #[arg(long, value_name = "PATH", group = "new")]
     to_path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) live: live::LiveArgs,
     /// Leave out changes at this place: `metadata.labels["helm.sh/chart"]`, `Deployment:spec.replicas`, `**.image`
     #[arg(long, value_name = "PATH")]
     ignore: Vec<String>,
@@ -68,10 +70,10 @@ pub struct Args {
     no_digests: bool,
     /// Only the summary
     #[arg(long)]
-    stat: bool,
+    pub(super) stat: bool,
     /// Show objects that came or went in full length
     #[arg(long)]
-    full: bool,
+    pub(super) full: bool,
     /// Texts of several lines in one column or two; `auto` takes two where the terminal is wide
     #[arg(long, value_enum, default_value_t = Columns::Auto)]
     columns: Columns,
@@ -80,9 +82,9 @@ pub struct Args {
     no_pager: bool,
     /// Exit with 1 if anything differs
     #[arg(long)]
-    exit_code: bool,
+    pub(super) exit_code: bool,
     #[command(flatten)]
-    report: report::ReportArgs,
+    pub(super) report: report::ReportArgs,
 }
 
 /// How texts of several lines are shown.
@@ -109,6 +111,9 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     engine::start_pool();
     let selectors: Vec<Selector> =
         args.selectors.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(single)?;
+    if args.live.live {
+        return live::run(dir, &selectors, args, output);
+    }
     let old = args.old();
     let new = args.new_side();
     let needs_repository = ![&old, &new].iter().all(|side| matches!(side, Side::Path(_)));
@@ -151,7 +156,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
 }
 
 /// Prints the text report, through a pager where somebody reads it on a terminal.
-fn print(report: &Report, args: &Args, output: &Output) {
+pub(super) fn print(report: &Report, args: &Args, output: &Output) {
     let terminal = output.stdout_width();
     let width = terminal.unwrap_or(WIDTH_DEFAULT);
     let layout = Layout {
@@ -192,7 +197,7 @@ impl Args {
         }
     }
 
-    fn options(&self, repository: Option<&Repository>) -> Result<Options, Diagnostic> {
+    pub(super) fn options(&self, repository: Option<&Repository>) -> Result<Options, Diagnostic> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| {
             Diagnostic::error(format!("the system gives no random bytes to mask Secret values with: {error}"))

@@ -9,6 +9,7 @@ mod digests;
 mod files;
 mod init;
 mod lint;
+mod live;
 mod new;
 mod output;
 mod progress;

@@ -282,6 +282,11 @@ impl Client {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// The cluster, as people call it.
+    pub fn name(&self) -> String {
+        self.context.clone().unwrap_or_else(|| "the cluster".to_owned())
+    }
+
     /// Whether requests may still start.
     pub fn gate(&self) -> &Gate {
         &self.gate

@@ -21,6 +21,7 @@
 //! | `parallel` | many requests at a time, within a limit |
 //! | `health` | a live object → how it stands, by the rules of kstatus |
 //! | `generated` | values of Secrets that are made up in the cluster: what to write first, and when to hold |
+//! | `compare` | what would change, field by field, for `--dry-run` and `kcfg diff --live` |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: [`Synchroniser`] |
 
@@ -28,13 +29,15 @@ mod options;
 mod report;
 
 pub use options::{Source, SyncOptions, Target, WAIT_DEFAULT};
-pub use report::{ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
+pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
 // The one place that knows the feature: with it the applier, without it the same entry points, which say how to get it.
 #[cfg(feature = "cluster")]
 pub mod apply;
 #[cfg(feature = "cluster")]
 pub mod client;
+#[cfg(feature = "cluster")]
+pub mod compare;
 #[cfg(feature = "cluster")]
 pub mod discovery;
 #[cfg(feature = "cluster")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::repo::{CommitId, Git, Repository};
+use crate::repo::{CommitId, Git, Repository, Selector};
 
 /// How long a release's objects may take to become ready, where nobody says otherwise.
 pub const WAIT_DEFAULT: Duration = Duration::from_secs(300);
@@ -39,6 +39,8 @@ pub struct Target {
 pub struct SyncOptions {
     /// Plan, and change nothing.
     pub is_dry_run: bool,
+    /// Of a dry run: what to show; everything if empty.
+    pub shows: Vec<Selector>,
     /// Take over objects that belong to somebody else.
     pub adopts: bool,
     /// The cluster may be one that this environment was never applied to.

@@ -3,6 +3,7 @@
 use crate::error::Diagnostic;
 use crate::manifest::ObjectId;
 use crate::plan::Hold;
+use crate::rendered::ReleasePair;
 
 /// What became of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,17 @@ pub enum ReleaseState {
     Refused,
 }
 
+impl ReleaseState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            ReleaseState::Applied => "applied",
+            ReleaseState::Partial => "partial",
+            ReleaseState::Refused => "refused",
+        }
+    }
+}
+
 /// A release, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseResult {
@@ -97,12 +109,25 @@ pub struct SyncReport {
     pub unchanged: usize,
     /// Why deletions are held, and the Removal document that lets them go.
     pub hold: Option<Hold>,
+    /// Of a dry run: what would change.
+    pub live: Option<LiveDiff>,
     /// What somebody should know, such as a release that was refused.
     pub findings: Vec<(Option<String>, Diagnostic)>,
     /// Requests to the API server, those that were repeated too.
     pub requests: u64,
     /// Seconds that it took.
     pub seconds: f64,
+}
+
+/// What a synchronisation would change, field by field.
+#[derive(Debug, Default)]
+pub struct LiveDiff {
+    /// The cluster, as people call it.
+    pub cluster: String,
+    /// Releases of which something would change: as they are in the cluster, and as they would be.
+    pub pairs: Vec<ReleasePair>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
 }
 
 impl SyncReport {

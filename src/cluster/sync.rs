@@ -16,7 +16,7 @@ use super::parent::{self, DIGEST_KEY, ENVIRONMENT_LABEL, Parent, STATE_KEY};
 use super::prune::Departed;
 use super::run::{Run, Sink};
 use super::source::Tree;
-use super::{Outcome, SyncOptions, SyncReport, Target, live, order, prune, wait};
+use super::{LiveDiff, Outcome, SyncOptions, SyncReport, Target, compare, live, order, prune, wait};
 
 /// Objects of a kind that are looked up one by one; more of them are found by listing the kind.
 const LOOKUPS_MAX: usize = 1;
@@ -30,6 +30,22 @@ pub struct Synchroniser {
     cluster_uid: String,
     /// Set by whoever has something newer to do: ends a wait.
     pub preempt: Arc<AtomicBool>,
+}
+
+impl SyncOptions {
+    /// Whether a step is of what a dry run shows.
+    fn is_selected(&self, tree: &Tree, step: &Step) -> bool {
+        let release = &tree.desired.releases[step.release];
+        self.selects(&tree.desired.environment, &release.name, &release.objects[step.object].id)
+    }
+
+    fn is_selected_departure(&self, tree: &Tree, departure: &Departure) -> bool {
+        self.selects(&tree.desired.environment, &departure.release, &departure.id)
+    }
+
+    fn selects(&self, environment: &str, release: &str, id: &ObjectId) -> bool {
+        self.shows.is_empty() || self.shows.iter().any(|s| s.matches_object(environment, release, &id.kind, &id.name))
+    }
 }
 
 impl Synchroniser {
@@ -69,6 +85,15 @@ impl Synchroniser {
         let applies = run.sort(plan.applies);
         run.report.hold = plan.hold;
         if options.is_dry_run {
+            let steps: Vec<Step> = applies.iter().filter(|step| options.is_selected(tree, step)).cloned().collect();
+            let departures: Vec<Departure> = plan
+                .departures
+                .iter()
+                .filter(|departure| options.is_selected_departure(tree, departure))
+                .cloned()
+                .collect();
+            let found = compare::compare(&self.client, &self.discovery, tree, &known, &steps, &departures).await;
+            run.report.live = Some(LiveDiff { cluster: self.client.name(), pairs: found.pairs, notes: found.notes });
             applies.iter().for_each(|step| run.planned(step));
             plan.departures.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
         } else {
