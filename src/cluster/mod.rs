@@ -22,6 +22,7 @@
 //! | `health` | a live object → how it stands, by the rules of kstatus |
 //! | `generated` | values of Secrets that are made up in the cluster: what to write first, and when to hold |
 //! | `compare` | what would change, field by field, for `--dry-run` and `kcfg diff --live` |
+//! | `git` | a remote Git repository → commits, over HTTPS and SSH, without their history |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: [`Synchroniser`] |
 
@@ -46,6 +47,8 @@ mod enabled;
 pub mod fields;
 #[cfg(feature = "cluster")]
 pub mod generated;
+#[cfg(feature = "cluster")]
+pub mod git;
 #[cfg(feature = "cluster")]
 pub mod health;
 #[cfg(feature = "cluster")]

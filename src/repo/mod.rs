@@ -4,6 +4,7 @@
 //! This stage reads the file system and Git's objects (never the git program, never the network, never the
 //! environment's variables) and knows nothing of what the documents mean.
 
+mod cache;
 mod files;
 mod git;
 mod glob;
@@ -20,6 +21,7 @@ use std::sync::OnceLock;
 
 use crate::error::Diagnostic;
 
+pub use cache::FetchCache;
 pub use files::{Environments, RELEASE_FILE_BYTES_MAX, ReleaseFiles};
 pub use git::{Git, Remote, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX, TreeFile, TreeFolder};
 pub use glob::{Glob, PathGlob};
