@@ -3,6 +3,7 @@
 //! Whatever a table or a golden folder beside the code can prove is proved there; here is what needs the whole program.
 
 mod attack;
+mod browser;
 mod cli;
 mod compat;
 mod diff;

@@ -95,6 +95,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         let changes = live::report(found, &report, &[], &options);
         let layout = Layout {
             width: output.stdout_width().unwrap_or(WIDTH_DEFAULT),
+            is_terminal: output.stdout_width().is_some(),
             has_colour: output.stdout_has_colour(),
             is_side_by_side: false,
             is_stat: false,

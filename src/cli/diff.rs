@@ -161,6 +161,7 @@ pub(super) fn print(report: &Report, args: &Args, output: &Output) {
     let width = terminal.unwrap_or(WIDTH_DEFAULT);
     let layout = Layout {
         width,
+        is_terminal: terminal.is_some(),
         has_colour: output.stdout_has_colour(),
         is_side_by_side: match args.columns {
             Columns::Auto => terminal.is_some_and(|width| width >= SIDE_BY_SIDE_WIDTH_MIN),

@@ -14,6 +14,8 @@ pub enum Format {
     Json,
     /// A comment for a pull request; folds the least important where it would grow over --limit
     Markdown,
+    /// One page to open in a browser or keep as an artefact; it needs nothing beside itself
+    Html,
     /// GitHub's workflow commands, which annotate the files of a pull request with what to look at
     Github,
     /// GitLab's Code Quality report: the same for a merge request
@@ -57,6 +59,7 @@ impl ReportArgs {
         Some(match self.format {
             Format::Text => return None,
             Format::Markdown => write::markdown::report(report, &self.markdown(is_stat, is_full)),
+            Format::Html => write::html::report(report),
             Format::Json => write::json::report(report),
             Format::Github => write::annotation::github(report),
             Format::Gitlab => write::annotation::gitlab(report),

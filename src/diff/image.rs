@@ -45,6 +45,15 @@ pub fn images(report: &Report) -> Vec<ImageChange> {
             }
         }
     }
+    // What goes in one place and comes in another, as with a renamed object, is no change of images.
+    let is_elsewhere: Vec<bool> = table
+        .keys()
+        .map(|(name, old, new)| {
+            (old.is_none() || new.is_none()) && table.contains_key(&(name.clone(), new.clone(), old.clone()))
+        })
+        .collect();
+    let mut is_elsewhere = is_elsewhere.into_iter();
+    table.retain(|_, _| !is_elsewhere.next().unwrap_or_default());
     let row = |((name, old, new), (objects, places))| ImageChange { name, old, new, objects, places };
     let mut rows: Vec<ImageChange> = table.into_iter().map(row).collect();
     rows.sort_by(|a, b| {

@@ -59,7 +59,7 @@ pub struct Shared<'r> {
 pub struct Sections<'r> {
     /// Changes that several sections share, those of most objects first.
     pub shared: Vec<Shared<'r>>,
-    /// Objects that changed alike, the gravest first: by their gravest flag, then by what happened.
+    /// Objects that changed alike, the gravest first: by their gravest flag (its severity, then its rule), then by what happened.
     pub sections: Vec<Section<'r>>,
 }
 
@@ -90,8 +90,8 @@ pub fn sections(report: &Report) -> Sections<'_> {
     sections.retain(|section| !section.changes.is_empty() || section.shared.is_empty());
     sections.sort_by_key(|section| {
         let flags = section.members.iter().flat_map(|member| &member.object.flags);
-        let gravest = flags.map(|flag| flag.severity).max();
-        (std::cmp::Reverse(gravest), section.status)
+        let gravest = flags.map(|flag| (std::cmp::Reverse(flag.severity), flag.rule)).min();
+        (gravest.is_none(), gravest, section.status)
     });
     Sections { shared, sections }
 }

@@ -4,12 +4,14 @@
 mod body;
 mod escape;
 
+use indexmap::IndexMap;
+
 use crate::diff::flag::{Flag, Rule, Severity};
 use crate::diff::image::{ImageChange, images};
 use crate::diff::report::{Counts, EnvironmentDiff, ReleaseDiff, Report, Status};
 use crate::diff::section::{Member, Section, Shared, sections};
 
-use super::text::{DIGEST_DIGITS, many, short};
+use super::text::{DIGEST_DIGITS, many, plain_counts, short};
 use super::value::window;
 use escape::{cell_code, code, count, fenced, html, html_code, prose};
 
@@ -346,7 +348,7 @@ fn title(report: &Report) -> String {
     let label = |text: &str| code(&window(text, 0, NAME_CHARS_MAX));
     let mut out = format!("### kcfg diff: {what}\n\n{} → {}", label(&report.labels.old), label(&report.labels.new));
     if counts.total() > 0 {
-        out += &format!(": {}", counted(&counts));
+        out += &format!(": {}", plain_counts(&counts));
     }
     let releases = report.environments.iter().flat_map(|environment| &environment.releases);
     let stale = releases.filter(|release| release.is_stale).count();
@@ -356,21 +358,9 @@ fn title(report: &Report) -> String {
     out + "\n"
 }
 
-fn counted(counts: &Counts) -> String {
-    let parts = [
-        (counts.added, Status::Added),
-        (counts.removed, Status::Removed),
-        (counts.changed, Status::Changed),
-        (counts.renamed, Status::Renamed),
-        (counts.moved, Status::Moved),
-    ];
-    let some = parts.iter().filter(|(count, _)| *count > 0);
-    some.map(|(count, status)| format!("{count} {}", status.name())).collect::<Vec<_>>().join(", ")
-}
-
 /// One sentence for each danger, with the first of the objects and how many more there are.
 fn dangers(report: &Report) -> Vec<String> {
-    let mut found: indexmap::IndexMap<(Rule, &str), (String, usize)> = indexmap::IndexMap::new();
+    let mut found: IndexMap<(Rule, &str), (String, usize)> = IndexMap::new();
     for (environment, release, object) in report.objects() {
         for flag in object.flags.iter().filter(|flag| flag.severity == Severity::Danger) {
             let member = Member { environment, release, object };
@@ -406,7 +396,7 @@ fn rows(report: &Report) -> Vec<(usize, String)> {
         let counts = Counts::of(environment.releases.iter().flat_map(|release| &release.objects));
         let state = state(environment.digests.old.as_deref(), environment.digests.new.as_deref());
         let name = cell_code(&window(&environment.name, 0, NAME_CHARS_MAX));
-        rows.push((0, format!("| **{name}** | {} | {state} | |\n", counted(&counts))));
+        rows.push((0, format!("| **{name}** | {} | {state} | |\n", plain_counts(&counts))));
         rows.extend(environment.releases.iter().map(|release| row(environment, release)));
     }
     rows
@@ -429,7 +419,7 @@ fn row(environment: &EnvironmentDiff, release: &ReleaseDiff) -> (usize, String) 
     let names: Vec<String> = flags.iter().map(|(severity, rule)| flag_name(*severity, *rule)).collect();
     let name = cell_code(&window(&release.path(environment), 0, NAME_CHARS_MAX));
     let state = state(release.digests.old.as_deref(), release.digests.new.as_deref());
-    let counts = counted(&Counts::of(&release.objects));
+    let counts = plain_counts(&Counts::of(&release.objects));
     (rank, format!("| {name} | {counts} | {state} | {} |\n", names.join(", ")))
 }
 
@@ -564,21 +554,18 @@ fn members(members: &[Member<'_>], is_exact: bool) -> String {
     if !is_exact {
         out += "\nAs in the first; each of the others with its own names or checksums.\n";
     }
-    let mut environments: Vec<(&str, Vec<String>, usize)> = Vec::new();
+    let mut environments: IndexMap<&str, (Vec<String>, usize)> = IndexMap::new();
     for (index, member) in members.iter().enumerate() {
         let environment = member.environment.name.as_str();
         let id = &member.object.id;
-        if environments.last().is_none_or(|(name, ..)| *name != environment) {
-            environments.push((environment, Vec::new(), 0));
-        }
-        let last = environments.last_mut().expect("just pushed");
-        last.2 += 1;
+        let (items, all) = environments.entry(environment).or_default();
+        *all += 1;
         if index < MEMBERS_MAX {
             let release = if environment.is_empty() { String::new() } else { format!("{} ", member.release.name) };
-            last.1.push(code(&window(&format!("{release}{}/{}", id.kind, id.name), 0, NAME_CHARS_MAX)));
+            items.push(code(&window(&format!("{release}{}/{}", id.kind, id.name), 0, NAME_CHARS_MAX)));
         }
     }
-    for (environment, mut items, all) in environments.into_iter().take(MEMBERS_MAX) {
+    for (environment, (mut items, all)) in environments.into_iter().take(MEMBERS_MAX) {
         let rest = all - items.len();
         if rest > 0 {
             items.push(format!("{rest} more"));

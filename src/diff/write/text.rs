@@ -1,9 +1,14 @@
 //! The report for a terminal: summary first, details after. Colour and width are the caller's to say.
 
-use unicode_width::UnicodeWidthChar;
+use indexmap::IndexMap;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr as _};
 
-use super::value::{self, printable};
+mod wrap;
+
+use super::value::{self, printable, window};
 use crate::diff::change::{Change, What};
+use crate::diff::flag::{Flag, Severity};
+use crate::diff::image::images;
 use crate::diff::report::{Counts, EnvironmentDiff, ReleaseDiff, Report, Status};
 use crate::diff::section::{Member, Section, Sections, sections};
 use crate::diff::text::{Hunk, Line, LineSide, Piece, hunks, words};
@@ -19,6 +24,8 @@ const MEMBER_LINES_MAX: usize = 5;
 const BODY_LINES_MAX: usize = 40;
 /// The width from which texts are shown side by side.
 pub const SIDE_BY_SIDE_WIDTH_MIN: usize = 150;
+/// Images that get a line each.
+const IMAGES_MAX: usize = 20;
 /// The narrowest width that is believed.
 const WIDTH_MIN: usize = 40;
 
@@ -27,6 +34,8 @@ const WIDTH_MIN: usize = 40;
 pub struct Layout {
     /// Columns of the terminal.
     pub width: usize,
+    /// Whether it is one: sentences are broken where it ends.
+    pub is_terminal: bool,
     /// Whether there is colour.
     pub has_colour: bool,
     /// Whether texts are shown in two columns.
@@ -59,6 +68,7 @@ enum Ink {
     OldMark,
     NewMark,
     Warn,
+    Danger,
 }
 
 impl Ink {
@@ -71,6 +81,7 @@ impl Ink {
             Ink::OldMark => "\x1b[1;7;31m",
             Ink::NewMark => "\x1b[1;7;32m",
             Ink::Warn => "\x1b[1;33m",
+            Ink::Danger => "\x1b[1;31m",
         }
     }
 }
@@ -97,8 +108,7 @@ impl Page {
         let title = self.ink(Ink::Bold, &title);
         self.line(&title);
         for note in &report.notes {
-            let note = format!("{} {}", self.ink(Ink::Warn, "note:"), printable(note));
-            self.line(&note);
+            self.sentence("", Ink::Warn, "note:", note, 2);
         }
         if report.is_empty() {
             self.line("no differences");
@@ -118,6 +128,7 @@ impl Page {
             let line = self.ink(Ink::Dim, &line);
             self.line(&line);
         }
+        self.images(report);
     }
 
     /// A line per environment and release.
@@ -143,10 +154,12 @@ impl Page {
         if !environment.name.is_empty() {
             let name = printable(&format!("  {:<width$}", release.name, width = column.saturating_sub(2)));
             let digests = self.digests(release.digests.old.as_deref(), release.digests.new.as_deref());
-            let counts = self.counts(&Counts::of(&release.objects));
-            let flags = self.flags(release.objects.iter().flat_map(|object| &object.flags));
-            let line = format!("{name}  {digests}  {counts}{flags}");
-            self.line(&line);
+            let of = Counts::of(&release.objects);
+            let counts = self.counts(&of);
+            self.line(&format!("{name}  {digests}  {counts}"));
+            // Flags stand in the line if there is room, else below it.
+            let used = column.max(release.name.width() + 2) + 2 * DIGEST_DIGITS + 7 + plain_counts(&of).width();
+            self.flags(release.objects.iter().flat_map(|object| &object.flags), used);
             if release.charts.old != release.charts.new
                 && let (Some(old), Some(new)) = (&release.charts.old, &release.charts.new)
             {
@@ -155,8 +168,7 @@ impl Page {
             }
         }
         for note in &release.notes {
-            let line = format!("    {} {}", self.ink(Ink::Warn, "note:"), printable(note));
-            self.line(&line);
+            self.sentence("    ", Ink::Warn, "note:", note, 6);
         }
     }
 
@@ -167,13 +179,7 @@ impl Page {
     }
 
     fn counts(&self, counts: &Counts) -> String {
-        let parts = [
-            (counts.added, Status::Added),
-            (counts.removed, Status::Removed),
-            (counts.changed, Status::Changed),
-            (counts.renamed, Status::Renamed),
-            (counts.moved, Status::Moved),
-        ];
+        let parts = parts(counts);
         let part = |(count, status): &(usize, Status)| {
             let text = format!("{count} {}", status.name());
             match status {
@@ -199,8 +205,66 @@ impl Page {
 
     fn title(&mut self, text: &str, rest: &str) {
         self.line("");
-        let line = format!("{}{}", self.ink(Ink::Bold, text), self.ink(Ink::Dim, rest));
+        let width = text.width() + 3 + rest.width();
+        let text = self.ink(Ink::Bold, text);
+        if rest.is_empty() || width <= self.layout.width {
+            let blank = if rest.is_empty() { "" } else { "   " };
+            let line = format!("{text}{blank}{}", self.ink(Ink::Dim, rest));
+            self.line(&line);
+        } else {
+            self.line(&text);
+            let line = format!("  {}", self.ink(Ink::Dim, rest));
+            self.line(&line);
+        }
+    }
+
+    /// A sentence behind a name, broken where the terminal ends.
+    fn sentence(&mut self, pad: &str, ink: Ink, name: &str, text: &str, indent: usize) {
+        let lead = pad.width() + name.width() + 1;
+        let width = if self.layout.is_terminal { self.layout.width } else { usize::MAX };
+        let columns = |used: usize| width.saturating_sub(used).max(20);
+        let lines = wrap::sentence(&printable(text), columns(lead), columns(indent));
+        for (number, text) in lines.iter().enumerate() {
+            let line = if number == 0 {
+                format!("{pad}{} {text}", self.ink(ink, name))
+            } else {
+                format!("{}{text}", " ".repeat(indent))
+            };
+            self.line(&line);
+        }
+    }
+
+    /// The images that change.
+    fn images(&mut self, report: &Report) {
+        let images = images(report);
+        // One image of one object stands right below.
+        if images.iter().map(|image| image.objects).sum::<usize>() < 2 {
+            return;
+        }
+        self.line("");
+        let line = self.ink(Ink::Bold, "images");
         self.line(&line);
+        for image in images.iter().take(IMAGES_MAX) {
+            let side =
+                |version: &Option<String>, ink| version.as_ref().map(|version| self.ink(ink, &window(version, 0, 80)));
+            let (old, new) = (side(&image.old, Ink::Old), side(&image.new, Ink::New));
+            let versions = match (old, new) {
+                (Some(old), Some(new)) => format!("{old} → {new}"),
+                (None, Some(new)) => format!("{new} (new)"),
+                (Some(old), None) => format!("{old} (gone)"),
+                (None, None) => String::new(),
+            };
+            let place = match &image.places[..] {
+                [] => many(image.objects, "object"),
+                [only] => only.clone(),
+                places => many(places.len(), "release"),
+            };
+            let place = self.ink(Ink::Dim, &format!("in {place}"));
+            self.line(&format!("  {}  {versions}  {place}", printable(&image.name)));
+        }
+        if images.len() > IMAGES_MAX {
+            self.line(&format!("  and {} more", images.len() - IMAGES_MAX));
+        }
     }
 
     fn section(&mut self, section: &Section<'_>) {
@@ -208,14 +272,14 @@ impl Page {
         if let [member] = &section.members[..] {
             let id = &member.object.id;
             let namespace = id.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-            let rest = format!("   {}  {}", member.place(), hashes(member));
+            let rest = format!("{}  {}", member.place(), hashes(member)).trim().to_owned();
             self.title(&format!("{sign} {} {namespace}{} {}", id.kind, id.name, section.status.name()), &rest);
         } else {
             let mut kinds: Vec<&str> = section.members.iter().map(|member| &*member.object.id.kind).collect();
             kinds.sort_unstable();
             kinds.dedup();
             let title = format!("{sign} {} {}", many(section.members.len(), "object"), section.status.name());
-            self.title(&title, &format!("   {}", kinds.join(", ")));
+            self.title(&title, &kinds.join(", "));
         }
         let first = section.members[0].object;
         if let [member] = section.members[..]
@@ -230,13 +294,14 @@ impl Page {
             let line = self.ink(Ink::Dim, &from);
             self.line(&line);
         }
+        let mut flags: Vec<&Flag> = section.members.iter().flat_map(|member| &member.object.flags).collect();
+        flags.sort_by_key(|flag| (std::cmp::Reverse(flag.severity), flag.rule));
         let mut told: Vec<&str> = Vec::new();
-        for flag in section.members.iter().flat_map(|member| &member.object.flags) {
+        for flag in flags {
             if !told.contains(&flag.explanation.as_str()) {
                 told.push(&flag.explanation);
-                let name = self.ink(Ink::Warn, flag.rule.name());
-                let line = format!("  ! {name}: {}", printable(&flag.explanation));
-                self.line(&line);
+                let name = format!("{}:", flag.rule.name());
+                self.sentence("  ! ", ink_of(flag.severity), &name, &flag.explanation, 6);
             }
         }
         match section.status {
@@ -270,27 +335,26 @@ impl Page {
         }
         if members.len() <= MEMBER_LINES_MAX {
             for member in members {
-                let line = format!("    in {}  {}  {}", member.place(), member.object.id, hashes(member));
-                let line = self.ink(Ink::Dim, &line);
+                let place = member.place();
+                let place = if place.is_empty() { String::new() } else { format!("{place}  ") };
+                let (line, hashes) = (format!("    in {place}{}", member.object.id), hashes(member));
+                let fits = line.width() + hashes.width() + 2 <= self.layout.width;
+                let line = self.ink(Ink::Dim, &if fits { format!("{line}  {hashes}") } else { line });
                 self.line(&line);
             }
             return;
         }
-        let mut environments: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut environments: IndexMap<&str, Vec<String>> = IndexMap::new();
         for member in members {
-            let environment = member.environment.name.as_str();
             let id = &member.object.id;
             let blank = if member.release.name.is_empty() { "" } else { " " };
             let item = format!("{}{blank}{}/{}", member.release.name, id.kind, id.name);
-            match environments.last_mut() {
-                Some((name, items)) if *name == environment => items.push(item),
-                _ => environments.push((environment, vec![item])),
-            }
+            environments.entry(member.environment.name.as_str()).or_default().push(item);
         }
         for (environment, items) in environments {
             let blank = if environment.is_empty() { "" } else { " " };
             let first = format!("    in {environment}{blank}({}): ", items.len());
-            for line in wrapped(&first, &items, self.layout.width) {
+            for line in wrap::items(&first, &items, self.layout.width) {
                 let line = self.ink(Ink::Dim, &line);
                 self.line(&line);
             }
@@ -358,7 +422,7 @@ impl Page {
     }
 
     fn changed(&mut self, pad: &str, path: &str, old: &Node, new: &Node, same_meaning: Option<&str>) {
-        let (a, b) = value::pair(old, new);
+        let (a, b) = value::pair(old, new, value::VALUE_CHARS_MAX);
         let (x, y) = words(&a, &b);
         let (x, y) = (self.pieces(&x, Ink::Old, Ink::OldMark), self.pieces(&y, Ink::New, Ink::NewMark));
         let why = same_meaning.map(|why| self.ink(Ink::Dim, &format!("  (same meaning: {why})"))).unwrap_or_default();
@@ -429,12 +493,12 @@ impl Page {
     /// One side of a line, exactly `column` columns wide.
     fn cell(&self, line: Option<&Line>, column: usize) -> String {
         let Some(line) = line else { return " ".repeat(column) };
-        let (plain, mark) = match line.side {
-            LineSide::Both => (None, None),
-            LineSide::Old => (Some(Ink::Old), Some(Ink::OldMark)),
-            LineSide::New => (Some(Ink::New), Some(Ink::NewMark)),
+        let (sign, plain, mark) = match line.side {
+            LineSide::Both => ("  ".to_owned(), None, None),
+            LineSide::Old => (self.ink(Ink::Old, "- "), Some(Ink::Old), Some(Ink::OldMark)),
+            LineSide::New => (self.ink(Ink::New, "+ "), Some(Ink::New), Some(Ink::NewMark)),
         };
-        let (mut out, mut used) = (String::new(), 0);
+        let (mut out, mut used) = (sign, 2);
         'pieces: for piece in &line.pieces {
             let mut text = String::new();
             let mut is_cut = false;
@@ -460,17 +524,28 @@ impl Page {
         out + &" ".repeat(column.saturating_sub(used))
     }
 
-    /// The gravest flags, one word each.
-    fn flags<'f>(&self, flags: impl Iterator<Item = &'f crate::diff::flag::Flag>) -> String {
+    /// The flags, one word each, the gravest first; they end the last line if that has room after `used` columns.
+    fn flags<'f>(&mut self, flags: impl Iterator<Item = &'f Flag>, used: usize) {
         let mut flags: Vec<_> = flags.map(|flag| (std::cmp::Reverse(flag.severity), flag.rule)).collect();
         flags.sort_unstable();
-        let mut names: Vec<&str> = Vec::new();
-        for (_, rule) in flags {
-            if !names.contains(&rule.name()) {
-                names.push(rule.name());
+        let mut names: Vec<(Severity, &str)> = Vec::new();
+        for (severity, rule) in flags {
+            if !names.iter().any(|(_, name)| *name == rule.name()) {
+                names.push((severity.0, rule.name()));
             }
         }
-        if names.is_empty() { String::new() } else { format!("  {}", self.ink(Ink::Warn, &names.join(", "))) }
+        if names.is_empty() {
+            return;
+        }
+        let width = names.iter().map(|(_, name)| name.len() + 2).sum::<usize>();
+        let inked: Vec<String> = names.iter().map(|(severity, name)| self.ink(ink_of(*severity), name)).collect();
+        if used + width <= self.layout.width {
+            self.out.pop();
+            let line = format!("  {}", inked.join(", "));
+            self.line(&line);
+        } else {
+            self.line(&format!("    {}", inked.join(", ")));
+        }
     }
 
     /// Documents that let the applier delete what its guards would hold.
@@ -487,6 +562,30 @@ impl Page {
             }
         }
     }
+}
+
+fn ink_of(severity: Severity) -> Ink {
+    match severity {
+        Severity::Danger => Ink::Danger,
+        Severity::Caution => Ink::Warn,
+        Severity::Info => Ink::Bold,
+    }
+}
+
+fn parts(counts: &Counts) -> [(usize, Status); 5] {
+    [
+        (counts.added, Status::Added),
+        (counts.removed, Status::Removed),
+        (counts.changed, Status::Changed),
+        (counts.renamed, Status::Renamed),
+        (counts.moved, Status::Moved),
+    ]
+}
+
+/// `1 added, 2 changed`.
+pub fn plain_counts(counts: &Counts) -> String {
+    let some = parts(counts).into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, status)| format!("{count} {}", status.name())).collect::<Vec<_>>().join(", ")
 }
 
 /// `3 objects`, `1 object`.
@@ -510,20 +609,4 @@ fn hashes(member: &Member<'_>) -> String {
 
 fn is_long(node: &Node) -> bool {
     node.as_str().is_some_and(|text| text.contains('\n'))
-}
-
-/// Items after a first text, in lines of at most `width` columns.
-fn wrapped(first: &str, items: &[String], width: usize) -> Vec<String> {
-    let indent = " ".repeat(8);
-    let mut lines = vec![first.to_owned()];
-    for (index, item) in items.iter().enumerate() {
-        let item = if index + 1 < items.len() { format!("{item}, ") } else { item.clone() };
-        let last = lines.last_mut().expect("never empty");
-        if last.len() + item.trim_end().len() > width && last.trim_end() != indent.trim_end() {
-            lines.push(format!("{indent}{item}"));
-        } else {
-            last.push_str(&item);
-        }
-    }
-    lines
 }

@@ -19,13 +19,14 @@ pub fn line(node: &Node) -> String {
     format!("{cut}… ({count} characters)")
 }
 
-/// Two values that differ, each in a line; where they are long, what is shown begins shortly before they part.
-pub fn pair(old: &Node, new: &Node) -> (String, String) {
+/// Two values that differ, each in a line of at most `chars_max` characters; where they are longer, what is shown begins
+/// shortly before they part.
+pub fn pair(old: &Node, new: &Node, chars_max: usize) -> (String, String) {
     let (mut a, mut b) = (String::new(), String::new());
     flow(&old.value, &mut a);
     flow(&new.value, &mut b);
     let head = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
-    (window(&a, head, VALUE_CHARS_MAX), window(&b, head, VALUE_CHARS_MAX))
+    (window(&a, head, chars_max), window(&b, head, chars_max))
 }
 
 /// At most `chars_max` characters of a text, from shortly before its character `at` on if that would else be cut off.
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn long_values_show_where_they_part() {
         let (old, new) = (Node::new("a".repeat(500) + "x" + &"b".repeat(300)), Node::new("a".repeat(500) + "yy"));
-        let (a, b) = pair(&old, &new);
+        let (a, b) = pair(&old, &new, VALUE_CHARS_MAX);
         assert!(a.starts_with('…') && a.contains("aax") && a.ends_with("… (801 characters)"), "{a}");
         assert!(b.starts_with('…') && b.contains("aayy (502"), "{b}");
         assert_eq!(window("short", 900, 10), "short");

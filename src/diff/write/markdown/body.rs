@@ -38,7 +38,7 @@ pub fn change(lines: &mut Vec<String>, above: &str, change: &Change) {
         }
         What::Changed { old, new, same_meaning } => {
             header(&same_meaning.map(|why| format!(" same meaning: {why}")).unwrap_or_default());
-            let (old, new) = value::pair(old, new);
+            let (old, new) = value::pair(old, new, value::VALUE_CHARS_MAX);
             lines.push(printable(&format!("- {old}")));
             lines.push(printable(&format!("+ {new}")));
         }
