@@ -56,6 +56,10 @@ oracle *ARGS:
 bench *NUMBERS:
     cargo bench --quiet --locked --profile release --bench bench -- {{NUMBERS}}
 
+# Speed of `kcfg diff`: ten changes among 50,000 objects of two commits, and files of which everything changed (against dyff, where `just compare-diff` built it).
+bench-diff *NUMBERS:
+    cargo bench --quiet --locked --profile release --bench bench -- diff {{NUMBERS}}
+
 # Leaves the generated repository in a folder.
 bench-generate DIR RELEASES OBJECTS:
     cargo bench --quiet --locked --profile release --bench bench -- generate "{{absolute_path(DIR)}}" {{RELEASES}} {{OBJECTS}}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The small chart that is also measured by itself.
@@ -42,7 +42,8 @@ pub fn write(folder: &Path, releases: usize, objects: usize) {
         if objects <= FIXED_OBJECTS {
             text = text.replace("    configs:\n", "    configs: {}\n");
         }
-        put(folder, &format!("releases/{environment}/{name}.yaml"), &text);
+        fs::create_dir_all(folder.join("releases").join(environment)).expect("a folder can be made");
+        fs::write(release_path(folder, release), text).expect("a file can be written");
     }
     put(folder, "kcfg.yaml", "repository: git@example.com:example/config.git\nbranch: main\n");
     git(folder, &["init", "--quiet", "--initial-branch=main"]);
@@ -53,13 +54,18 @@ pub fn write(folder: &Path, releases: usize, objects: usize) {
     );
 }
 
+/// The document of a release.
+pub fn release_path(folder: &Path, release: usize) -> PathBuf {
+    folder.join(format!("releases/env-{:02}/web-{release:04}.yaml", release / RELEASES_PER_ENVIRONMENT))
+}
+
 fn put(folder: &Path, path: &str, text: &str) {
     let path = folder.join(path);
     fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
     fs::write(&path, text).expect("a file can be written");
 }
 
-fn git(folder: &Path, args: &[&str]) {
+pub fn git(folder: &Path, args: &[&str]) {
     let status = Command::new("git").args(args).current_dir(folder).status().expect("git can be run");
     assert!(status.success(), "git {args:?}");
 }

@@ -12,6 +12,7 @@ pub mod lint;
 pub mod manifest;
 pub mod pipeline;
 pub mod plan;
+pub mod post;
 pub mod release;
 pub mod rendered;
 pub mod repo;

@@ -4,10 +4,12 @@
 
 mod attack;
 mod browser;
+mod ci;
 mod cli;
 mod compat;
 mod diff;
 mod errors;
+mod forge;
 mod formats;
 mod fuzz;
 mod generated;
@@ -15,6 +17,7 @@ mod layout;
 mod lint;
 mod new;
 mod parity;
+mod post;
 mod readme;
 mod render;
 mod renderer_version;

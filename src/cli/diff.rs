@@ -22,6 +22,7 @@ use crate::repo::{CommitId, Git, Repository, Selector};
 use crate::yaml;
 
 use super::output::Finding;
+use super::post::PostArgs;
 use super::progress::Progress;
 use super::{Output, Status, live, report};
 use policy::Documents;
@@ -85,6 +86,8 @@ pub struct Args {
     pub(super) exit_code: bool,
     #[command(flatten)]
     pub(super) report: report::ReportArgs,
+    #[command(flatten)]
+    post: PostArgs,
 }
 
 /// How texts of several lines are shown.
@@ -145,6 +148,15 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     match args.report.written(&report, args.stat, args.full) {
         Some(text) => output.text(&text),
         None => print(&report, args, output),
+    }
+    if args.post.is_wanted() {
+        let mut options = args.report.markdown(args.stat, args.full);
+        options.limit = options.limit.min(write::markdown::COMMENT_CHARS_MAX);
+        let body = write::markdown::report(&report, &options);
+        match args.post.run(write::markdown::COMMENT_MARKER, &body, report.is_empty()) {
+            Ok(said) => output.note(&said),
+            Err(error) => findings.push(Finding::from(error)),
+        }
     }
     let has_errors = findings.iter().any(|f: &Finding| f.diagnostic.severity == crate::error::Severity::Error);
     output.report(findings);

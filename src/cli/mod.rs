@@ -12,6 +12,7 @@ mod lint;
 mod live;
 mod new;
 mod output;
+mod post;
 mod progress;
 mod render;
 mod report;

@@ -121,6 +121,12 @@ impl Output {
         self.text(&format!("{line}\n"));
     }
 
+    /// Writes a line to standard error: what was done beside the result.
+    pub fn note(&self, line: &str) {
+        // Standard error gone: there is nobody left to tell.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
     /// Writes findings to standard error, each followed by an empty line: warnings first, so that errors stand last,
     /// where a reader looks. What several releases share, as a chart's warning, is shown once, with their names.
     pub fn report(&self, findings: impl IntoIterator<Item = Finding>) {
