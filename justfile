@@ -60,6 +60,11 @@ bench *NUMBERS:
 bench-diff *NUMBERS:
     cargo bench --quiet --locked --profile release --bench bench -- diff {{NUMBERS}}
 
+# kcfg diff beside dyff, git diff and kubectl diff on fixtures/diff/pairs: writes docs/diff-comparison.md (needs Go and Python; kubectl diff, the control plane of the tests).
+compare-diff:
+    cargo build --quiet --locked --release
+    tests/diff/compare.sh
+
 # Leaves the generated repository in a folder.
 bench-generate DIR RELEASES OBJECTS:
     cargo bench --quiet --locked --profile release --bench bench -- generate "{{absolute_path(DIR)}}" {{RELEASES}} {{OBJECTS}}

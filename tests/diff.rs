@@ -2,6 +2,7 @@
 
 mod deletions;
 mod guide;
+mod input;
 mod pairs;
 mod secrets;
 mod written;

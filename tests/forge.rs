@@ -36,6 +36,7 @@ pub struct Fault {
 }
 
 /// Which API.
+#[allow(clippy::enum_variant_names)] // they are called that
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     GitHub,

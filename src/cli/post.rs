@@ -11,7 +11,7 @@ const EVENT_BYTES_MAX: u64 = 32 << 20;
 pub struct PostArgs {
     /// Keep a comment with the report on the pull or merge request that this job belongs to; the token comes from
     /// GITHUB_TOKEN, or from GITLAB_TOKEN or CI_JOB_TOKEN
-    #[arg(long, value_name = "FORGE", value_enum)]
+    #[arg(long, value_name = "FORGE", value_enum, conflicts_with = "live")]
     post: Option<ForgeName>,
     /// The project to post to, where the job's variables do not say it: OWNER/NAME
     #[arg(long, value_name = "PROJECT", requires = "post")]

@@ -27,7 +27,7 @@ pub(super) fn post(
             return Ok(Some(Posted::Unchanged(comment.url)));
         }
         let path = format!("{repository}/issues/comments/{}", comment.id);
-        return match api.send(Method::PATCH, &path, Some(&payload))? {
+        return match api.send(&Method::PATCH, &path, Some(&payload))? {
             Ok(answer) => Ok(Some(Posted::Updated(url(&answer)))),
             // Somebody removed it just now.
             Err(refusal) if refusal.status == 404 => Err(Fault::Passing(explained(target, &refusal), None)),
@@ -38,7 +38,7 @@ pub(super) fn post(
         return Ok(None);
     }
     let path = format!("{repository}/issues/{}/comments", target.number);
-    match api.send(Method::POST, &path, Some(&payload))? {
+    match api.send(&Method::POST, &path, Some(&payload))? {
         Ok(answer) => Ok(Some(Posted::Created(url(&answer)))),
         Err(refusal) => Err(Fault::Final(explained(target, &refusal))),
     }
@@ -46,7 +46,7 @@ pub(super) fn post(
 
 /// Who the token belongs to; none for that of a workflow or an app, which may not ask.
 fn login(api: &Api, target: &Target) -> Result<Option<String>, Fault> {
-    match api.send(Method::GET, "/user", None)? {
+    match api.send(&Method::GET, "/user", None)? {
         Ok(answer) => Ok(answer["login"].as_str().map(str::to_owned)),
         Err(refusal) if refusal.status == 401 => Err(Fault::Final(explained(target, &refusal))),
         Err(_) => Ok(None),
@@ -58,7 +58,7 @@ fn find(api: &Api, target: &Target, marker: &str, me: Option<&str>) -> Result<Op
     for page in 1..=PAGES_MAX {
         let path =
             format!("/repos/{}/issues/{}/comments?per_page={PAGE_ITEMS}&page={page}", target.project, target.number);
-        let answer = match api.send(Method::GET, &path, None)? {
+        let answer = match api.send(&Method::GET, &path, None)? {
             Ok(answer) => answer,
             Err(refusal) => return Err(Fault::Final(explained(target, &refusal))),
         };

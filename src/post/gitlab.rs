@@ -26,7 +26,7 @@ pub(super) fn post(
         if note.says(body) {
             return Ok(Some(Posted::Unchanged(note.url)));
         }
-        return match api.send(Method::PUT, &format!("{notes}/{}", note.id), Some(&payload))? {
+        return match api.send(&Method::PUT, &format!("{notes}/{}", note.id), Some(&payload))? {
             Ok(_) => Ok(Some(Posted::Updated(note.url))),
             // Somebody removed it just now.
             Err(refusal) if refusal.status == 404 => Err(Fault::Passing(explained(target, &refusal), None)),
@@ -36,7 +36,7 @@ pub(super) fn post(
     if !makes_new {
         return Ok(None);
     }
-    match api.send(Method::POST, &notes, Some(&payload))? {
+    match api.send(&Method::POST, &notes, Some(&payload))? {
         Ok(answer) => Ok(Some(Posted::Created(place(target, &answer)))),
         Err(refusal) => Err(Fault::Final(explained(target, &refusal))),
     }
@@ -47,7 +47,7 @@ fn user(api: &Api, target: &Target) -> Result<Option<u64>, Fault> {
     if target.token.kind == TokenKind::Job {
         return Ok(None);
     }
-    match api.send(Method::GET, "/user", None)? {
+    match api.send(&Method::GET, "/user", None)? {
         Ok(answer) => Ok(answer["id"].as_u64()),
         Err(refusal) if refusal.status == 401 => Err(Fault::Final(explained(target, &refusal))),
         Err(_) => Ok(None),
@@ -58,7 +58,7 @@ fn user(api: &Api, target: &Target) -> Result<Option<u64>, Fault> {
 fn find(api: &Api, target: &Target, notes: &str, marker: &str, me: Option<u64>) -> Result<Option<Comment>, Fault> {
     for page in 1..=PAGES_MAX {
         let path = format!("{notes}?order_by=created_at&sort=asc&per_page={PAGE_ITEMS}&page={page}");
-        let answer = match api.send(Method::GET, &path, None)? {
+        let answer = match api.send(&Method::GET, &path, None)? {
             Ok(answer) => answer,
             Err(refusal) => return Err(Fault::Final(explained(target, &refusal))),
         };

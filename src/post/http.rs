@@ -75,7 +75,7 @@ impl Api {
     }
 
     /// Sends a request; `path` begins with `/`. Gives the answer's JSON, or the refusal of the forge.
-    pub fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Result<Value, Refusal>, Fault> {
+    pub fn send(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Result<Value, Refusal>, Fault> {
         let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
