@@ -81,8 +81,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let environment = args.environment.as_str();
     let is_text = args.format == Format::Text;
     let mut report = cluster::apply(&source, environment, &target, &options, |object| {
-        // A dry run shows what would change field by field instead.
-        if is_text && !args.dry_run {
+        if is_text {
             print_object(environment, object, output);
         }
     })?;
@@ -92,7 +91,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     }
     if let Some(found) = report.live.take() {
         let options = live::plain_options().map_err(|error| vec![error])?;
-        let changes = live::report(found, &report, &[], &options);
+        let changes = live::report(found, environment, &options);
         let layout = Layout {
             width: output.stdout_width().unwrap_or(WIDTH_DEFAULT),
             is_terminal: output.stdout_width().is_some(),
@@ -101,7 +100,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
             is_stat: false,
             is_full: false,
         };
-        output.text(&write::text::report(&changes, layout));
+        output.text(&format!("\n{}", write::text::report(&changes, layout)));
         output.line("dry run: nothing was changed");
     }
     print_hold(&report, output);
@@ -146,9 +145,10 @@ fn print_summary(report: &SyncReport, output: &Output) {
     }
     let counts = Counts::of(report);
     let refused = report.releases.iter().filter(|release| release.state == ReleaseState::Refused).count();
+    let stale = report.releases.iter().filter(|release| release.is_stale).count();
     let extra = |count: usize, word: &str| if count > 0 { format!(", {count} {word}") } else { String::new() };
     output.line(&format!(
-        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}; {} requests ({:.3} s)",
+        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}{}; {} requests ({:.3} s)",
         report.environment,
         counts.applied,
         counts.unchanged,
@@ -158,6 +158,7 @@ fn print_summary(report: &SyncReport, output: &Output) {
         extra(counts.released, "released"),
         extra(counts.unready, "not ready"),
         extra(refused, if refused == 1 { "release refused" } else { "releases refused" }),
+        extra(stale, "stale"),
         report.requests,
         report.seconds
     ));
@@ -197,6 +198,7 @@ fn json(report: &SyncReport, is_dry_run: bool) -> String {
         "objects": objects,
         "findings": findings,
         "held": report.hold.as_ref().map(|hold| json!({"reason": hold.excess, "removal": hold.removal})),
+        "stale": report.releases.iter().filter(|release| release.is_stale).count(),
         "counts": {"applied": counts.applied, "unchanged": counts.unchanged, "pruned": counts.pruned,
                    "released": counts.released, "held": counts.held, "failed": counts.failed, "notReady": counts.unready},
         "requests": report.requests,

@@ -36,7 +36,8 @@ pub fn run(dir: &Path, selectors: &[Selector], args: &verb::Args, output: &Outpu
     let source = Source::Folder(repository.clone());
     let mut synced = cluster::apply(&source, &environment, &target, &options, |_| {})?;
     let live = synced.live.take().unwrap_or_default();
-    let report = report(live, &synced, selectors, &args.options(Some(&repository)).map_err(single)?);
+    let mut report = report(live, &synced.environment, &args.options(Some(&repository)).map_err(single)?);
+    add_not_done(&mut report, &synced, selectors);
     match args.report.written(&report, args.stat, args.full) {
         Some(text) => output.text(&text),
         None => verb::print(&report, args, output),
@@ -51,11 +52,16 @@ pub fn run(dir: &Path, selectors: &[Selector], args: &verb::Args, output: &Outpu
     })
 }
 
-/// What would change, as a report of `kcfg diff`; what would not be done is among its notes.
-pub fn report(live: LiveDiff, synced: &SyncReport, selectors: &[Selector], options: &Options) -> Report {
+/// What would change, as a report of `kcfg diff`.
+pub fn report(live: LiveDiff, environment: &str, options: &Options) -> Report {
     let mut report = diff::compare(live.pairs, options);
-    report.labels = Sides { old: live.cluster, new: format!("rendered/{}", synced.environment) };
+    report.labels = Sides { old: live.cluster, new: format!("rendered/{environment}") };
     report.notes.extend(live.notes);
+    report
+}
+
+/// Notes what would not be done.
+fn add_not_done(report: &mut Report, synced: &SyncReport, selectors: &[Selector]) {
     let not_done = [Outcome::Failed, Outcome::Held, Outcome::Released, Outcome::Terminating];
     for object in synced.objects.iter().filter(|object| not_done.contains(&object.outcome)) {
         let (environment, release, id) = (&synced.environment, &object.release, &object.id);
@@ -64,7 +70,6 @@ pub fn report(live: LiveDiff, synced: &SyncReport, selectors: &[Selector], optio
             report.notes.push(format!("{}: {release} {id}: {}", object.outcome.word(), object.reason));
         }
     }
-    report
 }
 
 /// How Secrets are masked, and nothing left out.

@@ -39,7 +39,6 @@ pub struct Comparison {
 /// What of one object is compared.
 struct Sides {
     release: String,
-    digest: Option<String>,
     old: Option<StoredObject>,
     new: Option<StoredObject>,
     notes: Vec<String>,
@@ -75,14 +74,8 @@ async fn applied(client: &Client, discovery: &Discovery, tree: &Tree, step: &Ste
     let release = &tree.desired.releases[step.release];
     let id = &release.objects[step.object].id;
     let file = tree.file(step.release, step.object);
-    let mut sides = Sides {
-        release: release.name.clone(),
-        digest: Some(release.digest.clone()),
-        old: None,
-        new: None,
-        notes: Vec::new(),
-        is_worked_out: false,
-    };
+    let mut sides =
+        Sides { release: release.name.clone(), old: None, new: None, notes: Vec::new(), is_worked_out: false };
     let Action::Apply(reason) = &step.action else { return sides };
     let mut node = match tree.object(step.release, step.object) {
         Ok(node) => node,
@@ -142,14 +135,8 @@ async fn applied(client: &Client, discovery: &Discovery, tree: &Tree, step: &Ste
 
 async fn departed(client: &Client, discovery: &Discovery, departure: &Departure) -> Sides {
     let id = &departure.id;
-    let mut sides = Sides {
-        release: departure.release.clone(),
-        digest: None,
-        old: None,
-        new: None,
-        notes: Vec::new(),
-        is_worked_out: false,
-    };
+    let mut sides =
+        Sides { release: departure.release.clone(), old: None, new: None, notes: Vec::new(), is_worked_out: false };
     let Some(resource) = discovery.get(&id.group, &id.kind) else { return sides };
     match read(client, &resource.path(id)).await {
         Ok(before) => sides.old = Some(stored(id, "", stripped(before))),
@@ -173,12 +160,13 @@ fn assemble(tree: &Tree, known: &Known, compared: Vec<Sides>) -> Comparison {
             let is_known = inventory.is_some();
             let digest = inventory.and_then(|inventory| inventory.digest.clone());
             let old = ReleaseState { digest, ..ReleaseState::default() };
-            let new = ReleaseState { digest: sides.digest.clone(), ..ReleaseState::default() };
+            let wanted = tree.desired.releases.iter().find(|release| release.name == sides.release);
+            let new = ReleaseState { digest: wanted.map(|release| release.digest.clone()), ..ReleaseState::default() };
             ReleasePair {
                 environment: tree.desired.environment.clone(),
                 release: sides.release,
                 old: is_known.then_some(old),
-                new: sides.digest.is_some().then_some(new),
+                new: new.digest.is_some().then_some(new),
             }
         });
         if let Some(old) = sides.old {

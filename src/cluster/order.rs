@@ -191,8 +191,8 @@ struct Definition {
 
 #[derive(Deserialize, Default)]
 struct DefinitionStatus {
-    #[serde(default)]
-    conditions: Vec<Condition>,
+    /// Null until the first controller looks at a new definition.
+    conditions: Option<Vec<Condition>>,
 }
 
 #[derive(Deserialize)]
@@ -202,7 +202,7 @@ struct Condition {
 }
 
 fn is_established(definition: &Definition) -> bool {
-    definition.status.conditions.iter().any(|c| c.r#type == "Established" && c.status == "True")
+    definition.status.conditions.iter().flatten().any(|c| c.r#type == "Established" && c.status == "True")
 }
 
 /// Makes the namespaces that objects are to be applied in and that neither the tree nor the cluster has. They belong to

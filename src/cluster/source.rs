@@ -8,12 +8,13 @@ use rayon::prelude::*;
 
 use crate::error::{Diagnostic, Source as Text};
 use crate::manifest::HOOK_ANNOTATION;
+use crate::pipeline;
 use crate::plan::{Desired, DesiredObject, DesiredRelease, ShortHash};
 use crate::release::{self, Environment, EnvironmentDocs};
 use crate::rendered::{
     FileAt, Problem, RENDERED_FOLDER, ReleaseFolder, SUM_FILE, Snapshot, Sum, VerifiedFolder, hex_sha256,
 };
-use crate::repo::{EntryType, Git, SETTINGS_FILE, Selector, Settings};
+use crate::repo::{EntryType, Git, Repository, SETTINGS_FILE, Selector, Settings};
 use crate::yaml::{self, Node, ReadOptions};
 
 use super::Source;
@@ -56,7 +57,7 @@ impl Tree {
             }
         };
         let snapshot = snapshot.map_err(|error| vec![error])?;
-        let (docs, settings) = documents(source, environment).map_err(|error| vec![error])?;
+        let (mut docs, settings) = documents(source, environment).map_err(|error| vec![error])?;
         let mut tree = Tree {
             desired: Desired { environment: environment.to_owned(), ..Desired::default() },
             environment: docs.environment.clone(),
@@ -68,7 +69,7 @@ impl Tree {
         tree.desired.is_complete = docs.is_complete() && !docs.is_blocked;
         tree.desired.documented = folders(&docs);
         tree.desired.budget = docs.environment.as_ref().map(|document| document.prune_budget).unwrap_or_default();
-        tree.desired.removals = docs.removals;
+        tree.desired.removals = std::mem::take(&mut docs.removals);
         for refused in &docs.refused {
             tree.desired.refused.insert(refused.folder.clone());
             let release = Some(refused.folder.clone());
@@ -102,6 +103,7 @@ impl Tree {
                 tree.findings.push((Some(name), error));
             }
         }
+        tree.find_stale(docs, settings);
         Ok(tree)
     }
 
@@ -134,6 +136,21 @@ impl Tree {
         }
         self.desired.refused.insert(name.to_owned());
         self.findings.extend(errors.into_iter().map(|error| (Some(name.to_owned()), error)));
+    }
+
+    /// Marks the releases that were rendered from other sources than those beside the tree. What cannot be worked out is
+    /// not stale.
+    fn find_stale(&mut self, docs: EnvironmentDocs, settings: Settings) {
+        let (repository, commit) = match &self.source {
+            Source::Folder(repository) => (repository.clone(), None),
+            Source::Commit { git, commit, prefix } => {
+                (Arc::new(Repository::of_commits(git, settings)), Some((commit, prefix.as_str())))
+            }
+        };
+        let Ok(inputs) = pipeline::inputs(&repository, commit, docs) else { return };
+        for (release, sum) in self.desired.releases.iter_mut().zip(&self.sums) {
+            release.is_stale = inputs.get(&release.name).is_some_and(|inputs| *inputs != sum.inputs);
+        }
     }
 
     /// An object, read; its file is compared with the sum once more.

@@ -9,6 +9,7 @@
 mod charts;
 mod determinism;
 mod fresh;
+mod inputs;
 mod job;
 mod plan;
 mod resolve;
@@ -30,6 +31,7 @@ use determinism::{Records, Renders};
 
 pub use charts::Charts;
 pub use fresh::{Fresh, fresh};
+pub use inputs::inputs;
 pub use job::{Content, Job, ReleaseContent};
 pub use plan::{EnvironmentPlan, Orphan, Plan, PlanOptions};
 pub use resolve::{ChartPlace, ChartSource};

@@ -226,7 +226,7 @@ fn rendered_environments(rendered: &Path) -> Vec<String> {
     entries.into_iter().filter(|(name, is_folder)| *is_folder && !name.starts_with('.')).map(|(name, _)| name).collect()
 }
 
-fn environment_plan(
+pub(super) fn environment_plan(
     repository: &Repository,
     resolver: &mut Resolver<'_>,
     docs: EnvironmentDocs,

@@ -29,6 +29,8 @@ pub enum ChartPlace {
 pub struct Resolver<'r> {
     refs: Refs<'r>,
     read: Lock,
+    /// The commit that stands for the working tree, and the repository's folder in it; none for the working tree itself.
+    commit: Option<(CommitId, String)>,
 }
 
 impl<'r> Resolver<'r> {
@@ -51,7 +53,25 @@ impl<'r> Resolver<'r> {
         warnings.extend(warning);
         let refs = Refs::new(repository, identity, read.clone(), is_updating);
         warnings.extend(refs.note().cloned());
-        Ok(Resolver { refs, read })
+        Ok(Resolver { refs, read, commit: None })
+    }
+
+    /// The same for a commit that stands for the working tree, whose kcfg.lock is given; `prefix` is the repository's
+    /// folder in the commit.
+    pub fn of_commit(
+        repository: &'r Repository,
+        docs: &EnvironmentDocs,
+        lock: Lock,
+        commit: &CommitId,
+        prefix: &str,
+    ) -> Resolver<'r> {
+        let named = docs.releases.iter().filter_map(|release| match &release.chart {
+            ChartRef::Path(PathChart { git: Some(git), path, .. }) => Some((git.as_str(), path.as_str())),
+            _ => None,
+        });
+        let identity = Identity::find(repository, named);
+        let refs = Refs::new(repository, identity, lock.clone(), false);
+        Resolver { refs, read: lock, commit: Some((commit.clone(), prefix.to_owned())) }
     }
 
     /// The chart of a release.
@@ -72,15 +92,19 @@ impl<'r> Resolver<'r> {
         };
         let place = chart.reference_place.as_ref().unwrap_or(&chart.place);
         let origin = self.refs.resolve(&request).map_err(|error| Box::new(error.at(&place.source, place.span)))?;
-        match origin {
-            ChartOrigin::WorkingTree { folder, location } => {
+        match (origin, &self.commit) {
+            (ChartOrigin::WorkingTree { .. } | ChartOrigin::Missing(_), Some((commit, prefix))) => {
+                let path = format!("{prefix}{}", request.path);
+                Ok(ChartSource { location: request.path.to_owned(), files: ChartPlace::Commit(commit.clone(), path) })
+            }
+            (ChartOrigin::WorkingTree { folder, location }, None) => {
                 Ok(ChartSource { location, files: ChartPlace::WorkingTree(folder) })
             }
-            ChartOrigin::Commit { commit, path, location } => {
+            (ChartOrigin::Commit { commit, path, location }, _) => {
                 Ok(ChartSource { location, files: ChartPlace::Commit(commit, path) })
             }
-            ChartOrigin::Missing(error) => Err(Box::new(error.at(&chart.place.source, chart.place.span))),
-            ChartOrigin::Elsewhere(url) => Err(Box::new(release.chart_is_elsewhere(&docs.name, &url.to_string()))),
+            (ChartOrigin::Missing(error), None) => Err(Box::new(error.at(&chart.place.source, chart.place.span))),
+            (ChartOrigin::Elsewhere(url), _) => Err(Box::new(release.chart_is_elsewhere(&docs.name, &url.to_string()))),
         }
     }
 

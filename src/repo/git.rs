@@ -52,6 +52,7 @@ pub struct Remote {
 }
 
 /// An opened Git repository.
+#[derive(Clone)]
 pub struct Git {
     pub(super) repository: gix::ThreadSafeRepository,
 }

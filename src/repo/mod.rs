@@ -86,6 +86,12 @@ impl Repository {
         Ok(Repository { root, git_root, settings, git: OnceLock::new() })
     }
 
+    /// A repository of which only commits are looked at: there is no folder.
+    pub fn of_commits(git: &Git, settings: Settings) -> Repository {
+        let git = OnceLock::from(Ok(Some(git.clone())));
+        Repository { root: PathBuf::new(), git_root: None, settings, git }
+    }
+
     /// Git's refs and objects, opened at the first call; none for a folder without Git.
     ///
     /// # Errors
