@@ -52,7 +52,7 @@ soak KILLS="50" SEED="1" FUZZ_SECONDS="60":
 oracle *ARGS:
     tests/oracle/record.sh {{ARGS}}
 
-# Speed: a generated repository (500 releases of 5 objects, or as many as given), and one small chart as a whole process.
+# Speed: a generated repository (2000 releases of 20 objects, or as many as given) beside cp -r, sha256sum and a tenth of it, and one small chart as a whole process.
 bench *NUMBERS:
     cargo bench --quiet --locked --profile release --bench bench -- {{NUMBERS}}
 

@@ -1,14 +1,16 @@
 //! How fast kcfg is, as a whole process, as its users run it.
 //!
 //! ```text
-//! just bench                      a generated repository (500 releases of 5 objects), and one small chart
-//! just bench 2000 20              the same with 2000 releases of 20 objects
+//! just bench                      a generated repository (2000 releases of 20 objects), and one small chart
+//! just bench 500 5                the same with 500 releases of 5 objects
 //! just bench-diff                 `kcfg diff`: ten changes among 50,000 objects of two commits, and files of which everything changed
 //! just bench-generate DIR 2000 20 leaves the generated repository in DIR
 //! just bench-repo PATH            any repository: `kcfg render` against `helm template` once per release, in the same run
 //! ```
 //!
-//! The generated repository is the same on every machine. Peak memory is measured where GNU time is installed.
+//! The generated repository is the same on every machine. Each figure stands beside what it is measured against: a tenth of
+//! the releases, `cp -r` and `sha256sum` over the same output, an unchanged run. Memory and processor time are taken by
+//! GNU time, where it is installed.
 
 #![allow(clippy::print_stdout)]
 
@@ -30,7 +32,7 @@ fn main() {
     // `cargo bench` adds `--bench` of its own.
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => generated(500, 5),
+        [] => generated(2000, 20),
         ["repo", path] => repository(Path::new(path)),
         ["diff", ref rest @ ..] => diff::run(rest),
         ["generate", folder, releases, objects] => {
@@ -54,12 +56,88 @@ fn generated(releases: usize, objects: usize) {
     generate::write(folder, releases, objects);
     println!("generated repository: {releases} releases of {objects} objects");
     let rendered = folder.join("rendered");
-    report("render, nothing there yet", RUNS_LONG, || remove(&rendered), || kcfg(folder, &["render"]));
-    report("render, nothing changed", RUNS_LONG, || (), || kcfg(folder, &["render"]));
+    let render = report("render, nothing there yet", RUNS_LONG, || remove(&rendered), || kcfg(folder, &["render"]));
+    compare_with_tenth(render, releases, objects);
+    compare_with_copy(folder);
+    let unchanged = report("render, nothing changed", RUNS_LONG, || (), || kcfg(folder, &["render"]));
+    let hash = report("sha256sum, same files", RUNS_LONG, || (), || shell(folder, HASH));
+    println!("    nothing changed takes {:.2} times the time of sha256sum", ratio(unchanged, hash));
+    compare_changed_chart(folder, unchanged, releases, objects);
     report("check", RUNS_LONG, || (), || kcfg(folder, &["check"]));
     println!("one small chart");
     let template = ["template", "web", generate::CHART];
     report("template", RUNS_SHORT, || (), || kcfg(folder, &template));
+}
+
+/// One pass over the rendered tree.
+const HASH: &str = "find rendered -type f -exec sha256sum {} + > /dev/null";
+/// What any program has to do that makes such a tree: write it and hash it once.
+const COPY_AND_HASH: &str = "cp -r rendered copy; find copy -type f -exec sha256sum {} + > /dev/null";
+
+/// Is it linear: a tenth of the releases, in a repository of their own.
+fn compare_with_tenth(render: Duration, releases: usize, objects: usize) {
+    let folder = scratch();
+    let folder = folder.path();
+    generate::write(folder, releases / 10, objects);
+    let rendered = folder.join("rendered");
+    let tenth = report("render, a tenth of them", RUNS_LONG, || remove(&rendered), || kcfg(folder, &["render"]));
+    println!("    ten times the releases take {:.1} times the time", ratio(render, tenth));
+}
+
+/// Processor time against the least that such a tree costs.
+fn compare_with_copy(folder: &Path) {
+    let (rendered, copy) = (folder.join("rendered"), folder.join("copy"));
+    let cost = |before: &Path, command: &dyn Fn() -> Command| {
+        let mut times: Vec<f64> = (0..RUNS_LONG)
+            .filter_map(|_| {
+                remove(before);
+                gnu_time("%U %S", &command())
+            })
+            .map(|times| times.split_whitespace().filter_map(|time| time.parse::<f64>().ok()).sum())
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    };
+    let copied = cost(&copy, &|| shell(folder, COPY_AND_HASH));
+    remove(&copy);
+    let Some((copied, render)) = copied.zip(cost(&rendered, &|| kcfg(folder, &["render"]))) else { return };
+    println!(
+        "    render takes {render:.2} s of processor time, cp -r and sha256sum {copied:.2} s: {:.1} times",
+        render / copied
+    );
+}
+
+/// One chart changes that a few releases use: against an unchanged run and these releases in a repository of their own.
+fn compare_changed_chart(folder: &Path, unchanged: Duration, releases: usize, objects: usize) {
+    let template = folder.join(generate::RARE_CHART).join("templates/service.yaml");
+    let text = std::fs::read_to_string(&template).expect("the chart has a service");
+    let mut change = 0;
+    let edit = || {
+        change += 1;
+        let text = format!("{text}  externalName: n{change}\n");
+        std::fs::write(&template, text).expect("the template can be written");
+    };
+    let users = releases.div_ceil(generate::RARE_EVERY);
+    let name = format!("render, {users} releases' chart");
+    let changed = report(&name, RUNS_LONG, edit, || kcfg(folder, &["render"]));
+    let alone = scratch();
+    let alone = alone.path();
+    generate::write(alone, users, objects);
+    let rendered = alone.join("rendered");
+    let name = format!("render, {users} releases alone");
+    let alone = report(&name, RUNS_LONG, || remove(&rendered), || kcfg(alone, &["render"]));
+    println!("    the change takes {:.2} times an unchanged run and those alone", ratio(changed, unchanged + alone));
+}
+
+fn ratio(time: Duration, other: Duration) -> f64 {
+    time.as_secs_f64() / other.as_secs_f64()
+}
+
+/// A line of shell in a folder.
+fn shell(folder: &Path, script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 /// Any repository, in a copy of it.
@@ -80,7 +158,7 @@ fn repository(path: &Path) {
         millis(total),
         releases.len()
     );
-    println!("  kcfg render is {:.0} times as fast", total.as_secs_f64() / render.as_secs_f64());
+    println!("  kcfg render is {:.0} times as fast", ratio(total, render));
 }
 
 fn remove(folder: &Path) {
@@ -127,11 +205,16 @@ fn millis(time: Duration) -> f64 {
 
 /// The most memory a command held, by GNU time.
 fn peak_memory_kib(command: &Command) -> Option<f64> {
+    gnu_time("%M", command)?.parse().ok()
+}
+
+/// Runs a command under GNU time and gives what that says of it.
+fn gnu_time(format: &str, command: &Command) -> Option<String> {
     let mut timed = Command::new("/usr/bin/time");
-    timed.args(["-q", "-f", "%M"]).arg(command.get_program()).args(command.get_args().map(OsStr::to_owned));
+    timed.args(["-q", "-f", format]).arg(command.get_program()).args(command.get_args().map(OsStr::to_owned));
     timed.current_dir(command.get_current_dir()?).stdout(Stdio::null());
     let output = timed.output().ok()?;
-    String::from_utf8_lossy(&output.stderr).lines().last()?.trim().parse().ok()
+    Some(String::from_utf8_lossy(&output.stderr).lines().last()?.trim().to_owned())
 }
 
 /// A temporary folder in memory where there is such a file system, so that figures do not depend on a disk; TMPDIR

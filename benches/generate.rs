@@ -9,6 +9,10 @@ use std::process::Command;
 pub const CHART: &str = "charts/web-0";
 /// How many charts the releases are spread over.
 const CHARTS: usize = 8;
+/// One more chart, that every fortieth release uses.
+pub const RARE_CHART: &str = "charts/rare";
+/// Each how many releases use it.
+pub const RARE_EVERY: usize = 40;
 /// How many releases an environment has.
 const RELEASES_PER_ENVIRONMENT: usize = 100;
 /// Objects that a chart gives beside its ConfigMaps.
@@ -21,15 +25,21 @@ pub fn write(folder: &Path, releases: usize, objects: usize) {
             put(folder, &format!("charts/web-{chart}/{path}"), &text.replace("@CHART@", &format!("web-{chart}")));
         }
     }
+    for (path, text) in CHART_FILES {
+        put(folder, &format!("{RARE_CHART}/{path}"), &text.replace("@CHART@", "rare"));
+    }
     for release in 0..releases {
         let environment = format!("env-{:02}", release / RELEASES_PER_ENVIRONMENT);
         let name = format!("web-{release:04}");
+        let chart = match release % RARE_EVERY {
+            0 => RARE_CHART.to_owned(),
+            _ => format!("charts/web-{}", release % CHARTS),
+        };
         let mut text = format!(
             "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata:\n  name: {name}\n  namespace: team-{}\nspec:\n  \
-             releaseName: {name}\n  chart:\n    git: git@example.com:example/config.git\n    ref: main\n    path: charts/web-{}\n  values:\n    replicas: {}\n    \
+             releaseName: {name}\n  chart:\n    git: git@example.com:example/config.git\n    ref: main\n    path: {chart}\n  values:\n    replicas: {}\n    \
              host: {name}.example.com\n    configs:\n",
             release % 10,
-            release % CHARTS,
             release % 5 + 1,
         );
         for config in 0..objects.saturating_sub(FIXED_OBJECTS) {

@@ -317,13 +317,16 @@ fn length(item: &Value) -> Result<Value, String> {
     Ok(Value::int(i64::try_from(length).unwrap_or(i64::MAX)))
 }
 
-/// What the escaping functions escape: their arguments as `print` prints them.
+/// What the escaping functions escape: their arguments as `print` prints them, but nil as an action prints it.
 fn text_of(args: &[Value]) -> String {
-    match args {
-        [Value::Str(text)] => text.as_ref().into(),
-        [Value::Nil] => super::exec::NO_VALUE.into(),
-        _ => fmt::sprint(args),
+    if let [Value::Str(text)] = args {
+        return text.as_ref().into();
     }
+    let printable = |value: &Value| match value {
+        Value::Nil => Value::str(super::exec::NO_VALUE),
+        value => value.clone(),
+    };
+    fmt::sprint(&args.iter().map(printable).collect::<Vec<_>>())
 }
 
 fn html_escape(text: &str) -> String {

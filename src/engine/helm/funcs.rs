@@ -72,7 +72,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "toToml",
         params: &[Param::Any],
         variadic: false,
-        call: |_, args| Ok(Value::str(toml::encode(&args[0]).unwrap_or_else(|error| error))),
+        call: |_, args| match &args[0] {
+            Value::Nil => Err("reflect: call of reflect.Value.Type on zero Value".into()),
+            value => Ok(Value::str(toml::encode(value).unwrap_or_else(|error| error))),
+        },
         doc: "A map as TOML; if it cannot be, why not.",
         examples: &[("{{ toToml (dict \"a\" (dict \"b\" 1)) }}", "[a]\n  b = 1\n")],
     },

@@ -12,6 +12,9 @@ use crate::engine::{Capabilities, KubeVersion, RenderInput};
 use crate::gotmpl::{ElementType, List, Map, MapType, Object, Value, fmt};
 use crate::values::PreparedChart;
 
+/// A struct within a struct, whose fields are the outer one's too: only printing tells.
+const CHART_TYPE: &str = "struct { chart.Metadata; IsRoot bool }";
+
 /// `.Chart` of a chart in the tree of a release, under its alias if it has one.
 pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
     let metadata = &prepared.chart.metadata;
@@ -20,7 +23,7 @@ pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
     let annotations = metadata.annotations.iter().map(|(key, value)| (key.as_str().into(), text(value))).collect();
     let annotations = Map { entries: Rc::new(RefCell::new(annotations)), map_type: MapType::Strings };
     Record::value(
-        "struct { chart.Metadata; IsRoot bool }",
+        CHART_TYPE,
         "struct",
         vec![
             ("Name", "name", text(&prepared.name)),
@@ -170,11 +173,12 @@ impl Object for Record {
 
     /// Go's `%v` of a struct: the values of its fields.
     fn print(&self) -> String {
+        let embeds = self.type_name == CHART_TYPE;
         let mut out = String::from(if self.kind == "ptr" { "&{" } else { "{" });
+        out.push_str(if embeds { "{" } else { "" });
         for (i, (.., value)) in self.fields.iter().enumerate() {
-            if i > 0 {
-                out.push(' ');
-            }
+            out.push_str(if embeds && i + 1 == self.fields.len() { "}" } else { "" });
+            out.push_str(if i > 0 { " " } else { "" });
             fmt::write_value(&mut out, value);
         }
         out.push('}');

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::dotted;
 use crate::gotmpl::{Map, Value};
 
 /// How deep arrays and inline tables may nest, and how many parts a key may have.
@@ -13,11 +14,25 @@ const DEPTH_MAX: usize = 200;
 /// # Errors
 /// What is wrong in which line, in the form of Helm's library: `toml: line 1: …`.
 pub(in super::super) fn decode(text: &str) -> Result<Value, String> {
-    let mut decoder = Decoder { text, pos: 0 };
+    let mut decoder = Decoder { text, pos: 0, context: Vec::new() };
     decoder.document().map_err(|message| {
         let before = text.get(..decoder.pos).unwrap_or(text);
-        format!("toml: line {}: {message}", before.matches('\n').count() + 1)
+        let line = before.matches('\n').count() + 1;
+        match decoder.context.is_empty() {
+            true => format!("toml: line {line}: {message}"),
+            false => format!("toml: line {line} (last key {:?}): {message}", dotted(&decoder.context)),
+        }
     })
+}
+
+/// A character as Go quotes it; the end of the text is a zero.
+fn rune(c: Option<char>) -> String {
+    c.map_or_else(|| "'\\x00'".into(), |c| format!("{c:?}"))
+}
+
+/// May stand in a key without quotes.
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
 type Entries = BTreeMap<Arc<str>, Value>;
@@ -26,6 +41,8 @@ type Result<T, E = String> = std::result::Result<T, E>;
 struct Decoder<'a> {
     text: &'a str,
     pos: usize,
+    /// The table that the lines belong to, and the key whose value is being read.
+    context: Vec<Arc<str>>,
 }
 
 impl<'a> Decoder<'a> {
@@ -40,8 +57,11 @@ impl<'a> Decoder<'a> {
                 return Ok(root);
             }
             if self.eat("[[") {
-                let path = self.key_path()?;
-                self.expect("]]")?;
+                let path = self.table_name()?;
+                if !self.eat("]") {
+                    let found = rune(self.peek());
+                    return Err(format!("expected end of table array name delimiter ']', but got {found} instead"));
+                }
                 let (last, above) = path.split_last().ok_or("expected a key")?;
                 let parent = descend(&as_map(&root)?, above)?;
                 let table = Value::map(Entries::new());
@@ -54,13 +74,14 @@ impl<'a> Decoder<'a> {
                 let prefix = format!("{}.", path.join("."));
                 named.retain(|name| !name.starts_with(&prefix));
                 current = as_map(&table)?;
+                self.context = path;
             } else if self.eat("[") {
-                let path = self.key_path()?;
-                self.expect("]")?;
+                let path = self.table_name()?;
                 if !named.insert(path.join(".")) {
                     return Err(format!("Key '{}' has already been defined.", path.join(".")));
                 }
                 current = descend(&as_map(&root)?, &path)?;
+                self.context = path;
             } else {
                 self.key_value(&current, 0)?;
             }
@@ -70,6 +91,11 @@ impl<'a> Decoder<'a> {
 
     fn rest(&self) -> &'a str {
         &self.text[self.pos..]
+    }
+
+    /// What stands here, for messages about values.
+    fn found(&self) -> String {
+        self.peek().map_or_else(|| "end of file".into(), |c| format!("'{c}'"))
     }
 
     fn peek(&self) -> Option<char> {
@@ -82,11 +108,6 @@ impl<'a> Decoder<'a> {
             self.pos += token.len();
         }
         found
-    }
-
-    fn expect(&mut self, token: &str) -> Result<()> {
-        self.blank(false);
-        if self.eat(token) { Ok(()) } else { Err(format!("expected '{token}'")) }
     }
 
     /// Skips blanks and, where line feeds do not matter, those and comments too.
@@ -114,14 +135,56 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The key before a value, and the `=` after it.
     fn key_path(&mut self) -> Result<Vec<Arc<str>>> {
+        self.blank(false);
+        match self.peek() {
+            None | Some('=') => return Err("unexpected '=': key name appears blank".into()),
+            Some('.') => return Err("unexpected '.': keys cannot start with a '.'".into()),
+            Some(_) => {}
+        }
+        let mut path: Vec<Arc<str>> = Vec::new();
+        loop {
+            path.push(self.key()?);
+            self.blank(false);
+            match self.peek() {
+                Some('=') => break,
+                Some('.') => {}
+                None => return Err("unexpected EOF; expected key separator '='".into()),
+                Some(c) => return Err(format!("expected '.' or '=', but got {c:?} instead")),
+            }
+            self.pos += 1;
+            self.blank(false);
+            if let Some(c @ ('=' | '.')) = self.peek() {
+                return Err(format!("unexpected '{c}'"));
+            }
+            if path.len() > DEPTH_MAX {
+                return Err("the key has too many parts".into());
+            }
+        }
+        self.pos += 1;
+        Ok(path)
+    }
+
+    /// The name in a table's header, and one `]` after it.
+    fn table_name(&mut self) -> Result<Vec<Arc<str>>> {
         let mut path: Vec<Arc<str>> = Vec::new();
         loop {
             self.blank(false);
-            path.push(self.key()?);
+            match self.peek() {
+                None | Some(']') => {
+                    return Err("unexpected end of table name (table names cannot be empty)".into());
+                }
+                Some('.') => return Err("unexpected table separator (table names cannot be empty)".into()),
+                Some(_) => path.push(self.key()?),
+            }
             self.blank(false);
-            if !self.eat(".") {
+            if self.eat("]") {
                 return Ok(path);
+            }
+            if !self.eat(".") {
+                let found = rune(self.peek());
+                return Err(format!("expected '.' or ']' to end table name, but got {found} instead"));
             }
             if path.len() > DEPTH_MAX {
                 return Err("the key has too many parts".into());
@@ -129,17 +192,14 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// One part of a key; empty where none stands, which what follows then tells.
     fn key(&mut self) -> Result<Arc<str>> {
         match self.peek() {
             Some('"') => self.basic_string().map(Into::into),
             Some('\'') => self.literal_string().map(Into::into),
             _ => {
                 let rest = self.rest();
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-                let key = &rest[..end.unwrap_or(rest.len())];
-                if key.is_empty() {
-                    return Err("expected a key".into());
-                }
+                let key = &rest[..rest.find(|c| !is_bare(c)).unwrap_or(rest.len())];
                 self.pos += key.len();
                 Ok(key.into())
             }
@@ -148,15 +208,17 @@ impl<'a> Decoder<'a> {
 
     fn key_value(&mut self, table: &Map, depth: usize) -> Result<()> {
         let path = self.key_path()?;
-        self.expect("=")?;
+        let context = self.context.len();
+        self.context.extend(path.iter().cloned());
         self.blank(false);
         let value = self.value(depth)?;
         let (last, above) = path.split_last().ok_or("expected a key")?;
         let parent = descend(table, above)?;
         if parent.get(last).is_some() {
-            return Err(format!("Key '{}' has already been defined.", path.join(".")));
+            return Err(format!("Key '{}' has already been defined.", dotted(&self.context)));
         }
         parent.set(last.clone(), value);
+        self.context.truncate(context);
         Ok(())
     }
 
@@ -189,7 +251,7 @@ impl<'a> Decoder<'a> {
                 if self.eat("]") {
                     return Ok(Value::list(items));
                 }
-                return Err("expected a comma (',') or array terminator (']')".into());
+                return Err(format!("expected a comma (',') or array terminator (']'), but got {}", self.found()));
             }
         }
     }
@@ -209,7 +271,8 @@ impl<'a> Decoder<'a> {
                 return Ok(table);
             }
             if !self.eat(",") {
-                return Err("expected a comma or an inline table terminator '}'".into());
+                let found = self.found();
+                return Err(format!("expected a comma or an inline table terminator '}}', but got {found} instead"));
             }
         }
     }
@@ -299,7 +362,10 @@ impl<'a> Decoder<'a> {
         let end = rest.find([',', ']', '}', '#', '\n', '\r']).unwrap_or(rest.len());
         let word = rest[..end].trim_end();
         if word.is_empty() {
-            return Err("expected value".into());
+            return Err(match self.peek() {
+                None => "unexpected EOF; expected value".into(),
+                found => format!("expected value but found {} instead", rune(found)),
+            });
         }
         let value = match word {
             "true" => Value::Bool(true),
@@ -308,7 +374,11 @@ impl<'a> Decoder<'a> {
             "-inf" => Value::Float(f64::NEG_INFINITY),
             "nan" | "+nan" | "-nan" => Value::Float(f64::NAN),
             word if is_date_or_time(word) => Value::str(word),
-            word => number(word).ok_or_else(|| format!("expected value but found {word:?} instead"))?,
+            word => number(word).ok_or_else(|| {
+                let letters = word.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+                let found = if letters.is_empty() { rune(word.chars().next()) } else { format!("{letters:?}") };
+                format!("expected value but found {found} instead")
+            })?,
         };
         self.pos += word.len();
         Ok(value)
