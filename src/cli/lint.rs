@@ -195,7 +195,7 @@ fn by_itself(repository: &Repository, folder: &str, is_used: bool) -> Vec<Diagno
         };
         let rendered = engine.render(&input)?;
         warnings.extend(rendered.warnings);
-        warnings.extend(manifest::sort(rendered.files)?.warnings);
+        warnings.extend(manifest::sort_texts(rendered.files)?.warnings);
         Ok(warnings)
     };
     work().unwrap_or_else(|errors| errors)

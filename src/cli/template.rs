@@ -154,7 +154,7 @@ fn render(
         randomness: Randomness::Real,
     })?;
     warnings.extend(rendered.warnings);
-    let mut sorted = manifest::sort(rendered.files)?;
+    let mut sorted = manifest::sort_texts(rendered.files)?;
     warnings.append(&mut sorted.warnings);
     let mut crds = Vec::new();
     collect_crds(&prepared.chart, &mut crds);
@@ -231,11 +231,16 @@ fn read_values(file: &str) -> Result<Arc<Source>, Diagnostic> {
     yaml::decode(&bytes, file)
 }
 
+/// What Helm puts before each document, up to its path.
+const SOURCE_LINES: &str = "---\n# Source: ";
+
 /// The output in Helm's form.
 fn print(args: &Args, sorted: &Sorted, crds: &Crds) -> Result<String, Vec<Diagnostic>> {
-    let mut text = String::new();
+    let manifests = sorted.manifests.iter().chain(&sorted.hooks);
+    let bytes = manifests.map(|manifest| SOURCE_LINES.len() + manifest.path.len() + manifest.text().len() + 2);
+    let mut text = String::with_capacity(bytes.sum::<usize>() + 1);
     let add = |text: &mut String, path: &str, document: &str| {
-        text.push_str("---\n# Source: ");
+        text.push_str(SOURCE_LINES);
         text.push_str(path);
         text.push('\n');
         text.push_str(document);

@@ -16,14 +16,14 @@ mod report;
 mod tests;
 mod toml;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use self::convert::{as_values, empty_values, from_node};
 use self::report::Context;
 use super::stack::with_stack;
 use super::{Engine, Randomness, RenderInput, RenderOutput, RenderedFile};
-use crate::chart::Chart;
+use crate::chart::{Chart, TemplateFile};
 use crate::error::{Diagnostic, Source, Span};
 use crate::gotmpl::{
     self, Executor, FixedGenerator, Functions, Generator, Map, NO_VALUE, Parsed, RealGenerator, TemplateSet, Text,
@@ -36,6 +36,11 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     let tables: Vec<_> = gotmpl::sprig::TABLES.iter().copied().chain([funcs::FUNCTIONS]).collect();
     Functions::new(&tables)
 });
+
+/// From how many bytes of templates on a second thread helps to parse them.
+const THREAD_BYTES_MIN: usize = 8 << 10;
+/// What that thread has for a stack: as much as the first one of a program, on which the parser's nesting fits.
+const PARSER_STACK_BYTES: usize = 8 << 20;
 
 /// A Helm chart whose templates, and those of all its subcharts, are parsed.
 pub struct HelmEngine {
@@ -72,8 +77,7 @@ impl HelmEngine {
     /// Every template of the chart itself that cannot be parsed. One of a subchart is an error only for the releases
     /// that enable the subchart.
     pub fn compile(chart: &Arc<Chart>) -> Result<HelmEngine, Vec<Diagnostic>> {
-        let mut charts = HashMap::new();
-        compile_tree(chart, &mut charts);
+        let charts = compile_tree(chart);
         let errors: Vec<Diagnostic> = charts[&address(chart)].iter().filter_map(Template::error).collect();
         if !errors.is_empty() {
             return Err(errors);
@@ -135,27 +139,66 @@ fn address(chart: &Arc<Chart>) -> usize {
     Arc::as_ptr(chart).addr()
 }
 
-fn compile_tree(chart: &Arc<Chart>, charts: &mut HashMap<usize, Vec<Template>>) {
-    charts.entry(address(chart)).or_insert_with(|| compile_chart(chart));
-    for dependency in &chart.dependencies {
-        compile_tree(dependency, charts);
+/// The templates of a chart and its subcharts, by the address of each chart.
+fn compile_tree(chart: &Arc<Chart>) -> HashMap<usize, Vec<Template>> {
+    let mut charts = Vec::new();
+    let mut seen = HashSet::new();
+    collect_charts(chart, &mut seen, &mut charts);
+    let files: Vec<&TemplateFile> = charts.iter().flat_map(|chart| parsed_files(chart)).collect();
+    let mut templates = compile_files(&files).into_iter();
+    charts
+        .into_iter()
+        .map(|chart| (address(chart), templates.by_ref().take(parsed_files(chart).count()).collect()))
+        .collect()
+}
+
+fn collect_charts<'a>(chart: &'a Arc<Chart>, seen: &mut HashSet<usize>, charts: &mut Vec<&'a Arc<Chart>>) {
+    if seen.insert(address(chart)) {
+        charts.push(chart);
+        chart.dependencies.iter().for_each(|dependency| collect_charts(dependency, seen, charts));
     }
 }
 
-fn compile_chart(chart: &Chart) -> Vec<Template> {
+/// Of a library chart Helm parses the partials only.
+fn parsed_files(chart: &Chart) -> impl Iterator<Item = &TemplateFile> {
     let is_library = chart.metadata.chart_type.eq_ignore_ascii_case("library");
-    let files = chart.templates.iter().filter_map(|file| {
-        let is_partial = file.path.rsplit('/').next().unwrap_or_default().starts_with('_');
-        if is_library && !is_partial {
-            return None;
-        }
-        let source = file.source.clone();
-        let text = Arc::new(Text { name: file.path.as_str().into(), text: source.text.clone() });
-        let parsed = gotmpl::parse(&text, &FUNCTIONS)
-            .map_err(|error| Box::new(report::parse_diagnostic(&error, &source, &FUNCTIONS)));
-        Some(Template { path: file.path.clone(), source, is_partial, parsed })
+    chart.templates.iter().filter(move |file| !is_library || is_partial(file))
+}
+
+fn is_partial(file: &TemplateFile) -> bool {
+    file.path.rsplit('/').next().unwrap_or_default().starts_with('_')
+}
+
+/// Parses files: half of them on a thread of their own, unless other charts are being compiled beside this one, or
+/// there is so little that a thread costs more than it saves.
+fn compile_files(files: &[&TemplateFile]) -> Vec<Template> {
+    let all = |files: &[&TemplateFile]| files.iter().map(|file| compile_file(file)).collect::<Vec<_>>();
+    let bytes = |files: &[&TemplateFile]| files.iter().map(|file| file.source.text.len()).sum::<usize>();
+    let total = bytes(files);
+    if total < THREAD_BYTES_MIN || rayon::current_thread_index().is_some() {
+        return all(files);
+    }
+    let mut before = 0;
+    let half = files.iter().position(|file| {
+        before += file.source.text.len();
+        before > total / 2
     });
-    files.collect()
+    let (first, second) = files.split_at(half.unwrap_or(files.len()));
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES);
+        let Ok(thread) = builder.spawn_scoped(scope, || all(second)) else { return all(files) };
+        let mut templates = all(first);
+        templates.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        templates
+    })
+}
+
+fn compile_file(file: &TemplateFile) -> Template {
+    let source = file.source.clone();
+    let text = Arc::new(Text { name: file.path.as_str().into(), text: source.text.clone() });
+    let parsed = gotmpl::parse(&text, &FUNCTIONS)
+        .map_err(|error| Box::new(report::parse_diagnostic(&error, &source, &FUNCTIONS)));
+    Template { path: file.path.clone(), source, is_partial: is_partial(file), parsed }
 }
 
 /// Finds the templates of the charts that a release enables.

@@ -24,7 +24,9 @@ pub struct Functions {
 impl Functions {
     /// Go's built-in functions, then `include` and `tpl`, then those of the tables; later ones win.
     pub fn new(tables: &[&'static [Function]]) -> Functions {
-        let mut callees: HashMap<_, _> = Builtin::ALL.iter().map(|b| (b.name(), Callee::Builtin(*b))).collect();
+        let rows: usize = tables.iter().map(|table| table.len()).sum();
+        let mut callees = HashMap::with_capacity(Builtin::ALL.len() + 2 + rows);
+        callees.extend(Builtin::ALL.iter().map(|b| (b.name(), Callee::Builtin(*b))));
         for callee in [Callee::Include, Callee::Tpl] {
             callees.insert(callee.name(), callee);
         }

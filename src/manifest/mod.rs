@@ -75,7 +75,25 @@ pub struct Sorted {
 ///
 /// # Errors
 /// Every document that is not YAML, or that no Kubernetes object could be (Helm refuses these too).
-pub fn sort(mut files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
+pub fn sort(files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
+    sort_with(files, |_| ())
+}
+
+/// The same for those who want the documents' texts: of what was read only the kind is kept, so that memory holds the
+/// data of one document and not of all.
+///
+/// # Errors
+/// As of [`sort`].
+pub fn sort_texts(files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
+    sort_with(files, |node| {
+        if let Value::Map(map) = &mut node.value {
+            map.retain(|key, _| &**key == "kind");
+            map.shrink_to_fit();
+        }
+    })
+}
+
+fn sort_with(mut files: Vec<RenderedFile>, reduce: impl Fn(&mut Node)) -> Result<Sorted, Vec<Diagnostic>> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut sorted = Sorted::default();
     let mut errors = Vec::new();
@@ -88,8 +106,11 @@ pub fn sort(mut files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
         for range in split(&rendered.text) {
             let span = Span::new(range.start, range.end);
             match read(&file.path, &file.template, &rendered, span, &mut sorted.warnings) {
-                Ok(Some(manifest)) if manifest.hook.is_empty() => sorted.manifests.push(manifest),
-                Ok(Some(manifest)) => sorted.hooks.push(manifest),
+                Ok(Some(mut manifest)) => {
+                    reduce(&mut manifest.node);
+                    let kept = if manifest.hook.is_empty() { &mut sorted.manifests } else { &mut sorted.hooks };
+                    kept.push(manifest);
+                }
                 Ok(None) => {}
                 Err(error) => errors.push(error),
             }

@@ -359,8 +359,17 @@ impl<'a> Decoder<'a> {
     /// A number, a boolean, a date or a time.
     fn word(&mut self) -> Result<Value> {
         let rest = self.rest();
-        let end = rest.find([',', ']', '}', '#', '\n', '\r']).unwrap_or(rest.len());
-        let word = rest[..end].trim_end();
+        let end_from = |from: usize| {
+            let end = rest[from..].find([',', ']', '}', '#', ' ', '\t', '\n', '\r']);
+            end.map_or(rest.len(), |end| from + end)
+        };
+        let mut end = end_from(0);
+        // A blank may stand between a date and its time.
+        let is_digit = |i: usize| rest.as_bytes().get(i).is_some_and(u8::is_ascii_digit);
+        if is_date_or_time(&rest[..end]) && rest[end..].starts_with(' ') && is_digit(end + 1) {
+            end = end_from(end + 1);
+        }
+        let word = &rest[..end];
         if word.is_empty() {
             return Err(match self.peek() {
                 None => "unexpected EOF; expected value".into(),
