@@ -21,7 +21,7 @@ use std::sync::{Arc, LazyLock};
 
 use self::convert::{as_values, empty_values, from_node};
 use self::report::Context;
-use super::stack::with_stack;
+use super::stack::{map_on_two_threads, with_stack};
 use super::{Engine, Randomness, RenderInput, RenderOutput, RenderedFile};
 use crate::chart::{Chart, TemplateFile};
 use crate::error::{Diagnostic, Source, Span};
@@ -39,8 +39,6 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
 
 /// From how many bytes of templates on a second thread helps to parse them.
 const THREAD_BYTES_MIN: usize = 8 << 10;
-/// What that thread has for a stack: as much as the first one of a program, on which the parser's nesting fits.
-const PARSER_STACK_BYTES: usize = 8 << 20;
 
 /// A Helm chart whose templates, and those of all its subcharts, are parsed.
 pub struct HelmEngine {
@@ -145,7 +143,8 @@ fn compile_tree(chart: &Arc<Chart>) -> HashMap<usize, Vec<Template>> {
     let mut seen = HashSet::new();
     collect_charts(chart, &mut seen, &mut charts);
     let files: Vec<&TemplateFile> = charts.iter().flat_map(|chart| parsed_files(chart)).collect();
-    let mut templates = compile_files(&files).into_iter();
+    let bytes = |file: &&TemplateFile| file.source.text.len();
+    let mut templates = map_on_two_threads(&files, bytes, THREAD_BYTES_MIN, |file| compile_file(file)).into_iter();
     charts
         .into_iter()
         .map(|chart| (address(chart), templates.by_ref().take(parsed_files(chart).count()).collect()))
@@ -167,30 +166,6 @@ fn parsed_files(chart: &Chart) -> impl Iterator<Item = &TemplateFile> {
 
 fn is_partial(file: &TemplateFile) -> bool {
     file.path.rsplit('/').next().unwrap_or_default().starts_with('_')
-}
-
-/// Parses files: half of them on a thread of their own, unless other charts are being compiled beside this one, or
-/// there is so little that a thread costs more than it saves.
-fn compile_files(files: &[&TemplateFile]) -> Vec<Template> {
-    let all = |files: &[&TemplateFile]| files.iter().map(|file| compile_file(file)).collect::<Vec<_>>();
-    let bytes = |files: &[&TemplateFile]| files.iter().map(|file| file.source.text.len()).sum::<usize>();
-    let total = bytes(files);
-    if total < THREAD_BYTES_MIN || rayon::current_thread_index().is_some() {
-        return all(files);
-    }
-    let mut before = 0;
-    let half = files.iter().position(|file| {
-        before += file.source.text.len();
-        before > total / 2
-    });
-    let (first, second) = files.split_at(half.unwrap_or(files.len()));
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES);
-        let Ok(thread) = builder.spawn_scoped(scope, || all(second)) else { return all(files) };
-        let mut templates = all(first);
-        templates.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        templates
-    })
 }
 
 fn compile_file(file: &TemplateFile) -> Template {

@@ -12,7 +12,7 @@ use crate::error::{Diagnostic, Place, Source};
 
 pub use crate::gotmpl::{Alphabet, CallSite};
 pub use helm::{HelmEngine, name_from_template};
-pub use stack::start_pool;
+pub use stack::{map_on_two_threads, start_pool};
 pub use tera::TeraEngine;
 
 /// A chart whose templates are compiled; shared by all its releases, rendered in parallel.

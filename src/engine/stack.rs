@@ -41,6 +41,37 @@ pub fn with_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Res
     })
 }
 
+/// What the second thread of [`map_on_two_threads`] has for a stack: as much as the first one of a program.
+const SECOND_STACK_BYTES: usize = 8 << 20;
+
+/// Maps items, the second half of them (by `bytes`) on a thread of its own; here where there are fewer than `bytes_min`,
+/// for which a thread costs more than it saves, and in a pool, whose threads have other releases to work on.
+pub fn map_on_two_threads<T: Sync, R: Send>(
+    items: &[T],
+    bytes: impl Fn(&T) -> usize,
+    bytes_min: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let all = |items: &[T]| items.iter().map(&work).collect::<Vec<R>>();
+    let total: usize = items.iter().map(&bytes).sum();
+    if total < bytes_min || rayon::current_thread_index().is_some() {
+        return all(items);
+    }
+    let mut before = 0;
+    let half = items.iter().position(|item| {
+        before += bytes(item);
+        before > total / 2
+    });
+    let (first, second) = items.split_at(half.unwrap_or(items.len()));
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(SECOND_STACK_BYTES);
+        let Ok(thread) = builder.spawn_scoped(scope, || all(second)) else { return all(items) };
+        let mut results = all(first);
+        results.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        results
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +83,17 @@ mod tests {
         STACK_BYTES.set(1 << 20);
         assert_eq!(with_stack(1 << 20, || std::thread::current().id()).unwrap(), here);
         assert_ne!(with_stack(2 << 20, || std::thread::current().id()).unwrap(), here);
+    }
+
+    #[test]
+    fn results_keep_the_order_of_the_items() {
+        for items in [vec![], vec![1], vec![1, 1, 1], vec![9, 1, 1], vec![1, 1, 9]] {
+            for bytes_min in [0, 3, 100] {
+                let doubled = map_on_two_threads(&items, |item| *item, bytes_min, |item| 2 * item);
+                assert_eq!(doubled, items.iter().map(|item| 2 * item).collect::<Vec<_>>());
+            }
+        }
+        let threads = map_on_two_threads(&[1, 1], |_| 1, 0, |_| std::thread::current().id());
+        assert_ne!(threads[0], threads[1]);
     }
 }

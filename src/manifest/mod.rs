@@ -11,7 +11,7 @@ mod split;
 
 use std::sync::Arc;
 
-use crate::engine::RenderedFile;
+use crate::engine::{RenderedFile, map_on_two_threads};
 use crate::error::{Diagnostic, Place, Source, Span};
 pub use crate::id::{ObjectId, group_of};
 use crate::yaml::{self, Node, ReadOptions, Value};
@@ -57,6 +57,9 @@ pub enum HookEvent {
     Test,
 }
 
+/// From how many bytes of documents on a second thread helps to read them.
+const THREAD_BYTES_MIN: usize = 64 << 10;
+
 /// The annotation that makes an object a hook.
 pub const HOOK_ANNOTATION: &str = "helm.sh/hook";
 
@@ -93,27 +96,41 @@ pub fn sort_texts(files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
     })
 }
 
-fn sort_with(mut files: Vec<RenderedFile>, reduce: impl Fn(&mut Node)) -> Result<Sorted, Vec<Diagnostic>> {
+fn sort_with(mut files: Vec<RenderedFile>, reduce: impl Fn(&mut Node) + Sync) -> Result<Sorted, Vec<Diagnostic>> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut sorted = Sorted::default();
-    let mut errors = Vec::new();
-    for file in files {
-        let base = file.path.rsplit('/').next().unwrap_or(&file.path);
-        if base.starts_with('_') || file.text.trim().is_empty() {
+    let mut documents = Vec::new();
+    for RenderedFile { path, template, text } in files {
+        let base = path.rsplit('/').next().unwrap_or(&path);
+        if base.starts_with('_') || text.trim().is_empty() {
             continue;
         }
-        let rendered = Source::new(format!("{} (rendered)", file.template.name), file.text);
-        for range in split(&rendered.text) {
-            let span = Span::new(range.start, range.end);
-            match read(&file.path, &file.template, &rendered, span, &mut sorted.warnings) {
-                Ok(Some(mut manifest)) => {
-                    reduce(&mut manifest.node);
-                    let kept = if manifest.hook.is_empty() { &mut sorted.manifests } else { &mut sorted.hooks };
-                    kept.push(manifest);
-                }
-                Ok(None) => {}
-                Err(error) => errors.push(error),
-            }
+        let rendered = Source::new(format!("{} (rendered)", template.name), text);
+        let spans = split(&rendered.text).into_iter().map(|range| Span::new(range.start, range.end));
+        documents.extend(spans.map(|span| Document {
+            path: path.clone(),
+            template: template.clone(),
+            rendered: rendered.clone(),
+            span,
+        }));
+    }
+    let bytes = |document: &Document| (document.span.end - document.span.start) as usize;
+    let read = map_on_two_threads(&documents, bytes, THREAD_BYTES_MIN, |document| {
+        let mut warnings = Vec::new();
+        let mut manifest = read(document, &mut warnings);
+        if let Ok(Some(manifest)) = &mut manifest {
+            reduce(&mut manifest.node);
+        }
+        (manifest, warnings)
+    });
+    let mut sorted = Sorted::default();
+    let mut errors = Vec::new();
+    for (manifest, warnings) in read {
+        sorted.warnings.extend(warnings);
+        match manifest {
+            Ok(Some(manifest)) if manifest.hook.is_empty() => sorted.manifests.push(manifest),
+            Ok(Some(manifest)) => sorted.hooks.push(manifest),
+            Ok(None) => {}
+            Err(error) => errors.push(error),
         }
     }
     if !errors.is_empty() {
@@ -122,6 +139,14 @@ fn sort_with(mut files: Vec<RenderedFile>, reduce: impl Fn(&mut Node)) -> Result
     sorted.manifests.sort_by(|a, b| install_rank(a.kind()).cmp(&install_rank(b.kind())));
     sorted.hooks.sort_by(|a, b| install_rank(a.kind()).cmp(&install_rank(b.kind())));
     Ok(sorted)
+}
+
+/// A document, not read yet; the fields as of [`Manifest`].
+struct Document {
+    path: String,
+    template: Arc<Source>,
+    rendered: Arc<Source>,
+    span: Span,
 }
 
 impl Manifest {
@@ -150,21 +175,16 @@ impl Manifest {
 }
 
 /// Reads one document; `None` for a hook of an event that Helm does not know, which Helm drops.
-fn read(
-    path: &str,
-    template: &Arc<Source>,
-    rendered: &Arc<Source>,
-    span: Span,
-    warnings: &mut Vec<Diagnostic>,
-) -> Result<Option<Manifest>, Diagnostic> {
-    let document = yaml::read_part(rendered, span, &ReadOptions::default())
+fn read(document: &Document, warnings: &mut Vec<Diagnostic>) -> Result<Option<Manifest>, Diagnostic> {
+    let Document { path, template, rendered, span } = document;
+    let document = yaml::read_part(rendered, *span, &ReadOptions::default())
         .map_err(|error| locate::explain(with_template_line(error, template, rendered), template))?;
     warnings.extend(document.warnings.into_iter().map(|warning| with_template_line(warning, template, rendered)));
     let mut manifest = Manifest {
-        path: path.to_owned(),
+        path: path.clone(),
         template: template.clone(),
         rendered: rendered.clone(),
-        span,
+        span: *span,
         node: document.node,
         hook: Vec::new(),
     };
