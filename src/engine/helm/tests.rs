@@ -374,6 +374,6 @@ fn toml_is_written_and_read() {
     check(
         "{{ (fromToml \"a = \").Error }}|{{ (fromToml \"a = 1\\na = 2\").Error }}",
         "",
-        "toml: line 1: expected value|toml: line 2: Key 'a' has already been defined.",
+        "toml: line 1 (last key \"a\"): unexpected EOF; expected value|toml: line 2 (last key \"a\"): Key 'a' has already been defined.",
     );
 }
