@@ -338,13 +338,6 @@ fn image_table(page: &mut String, report: &Report) {
 // ---- The data of the page: what src/diff/write/html/page.js reads.
 
 #[derive(Serialize)]
-struct Data<'r> {
-    /// Environment and name.
-    releases: Vec<(&'r str, &'r str)>,
-    groups: Vec<GroupData>,
-}
-
-#[derive(Serialize)]
 struct GroupData {
     status: &'static str,
     /// The place, for a change that several sections share.
@@ -375,6 +368,7 @@ struct ChangeData {
 #[derive(Serialize)]
 struct HunkData(usize, usize, Vec<String>);
 
+/// `releases` (environment and name of each) and `groups`.
 fn data(report: &Report, sections: &Sections<'_>) -> String {
     let mut releases = Vec::new();
     let mut numbers: HashMap<*const ReleaseDiff, usize> = HashMap::new();
@@ -384,34 +378,27 @@ fn data(report: &Report, sections: &Sections<'_>) -> String {
             releases.push((environment.name.as_str(), release.name.as_str()));
         }
     }
-    let mut bytes = 0;
-    let mut groups: Vec<GroupData> = Vec::new();
+    let mut out = format!("{{\"releases\":{},\"groups\":[", json(&releases));
     let shared = sections.shared.iter().map(|shared| shared_data(shared, &numbers));
     let own = sections.sections.iter().map(|section| section_data(section, &numbers));
-    for mut group in shared.chain(own) {
-        let size = group.size();
-        if bytes + size > DATA_BYTES_MAX {
+    for (index, mut group) in shared.chain(own).enumerate() {
+        let mut text = json(&group);
+        if out.len() + text.len() > DATA_BYTES_MAX {
             group.changes.clear();
             group.members.truncate(1);
             group.note = Some("Left out, so that the page stays small enough to open: name it to `kcfg diff`.".into());
-        } else {
-            bytes += size;
+            text = json(&group);
         }
-        groups.push(group);
+        out.push_str(if index > 0 { "," } else { "" });
+        out.push_str(&text);
     }
-    let json = serde_json::to_string(&Data { releases, groups }).expect("texts and numbers can be written as JSON");
-    // Nothing in it can end the element that it stands in.
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    out + "]}"
 }
 
-impl GroupData {
-    /// About how many bytes it takes.
-    fn size(&self) -> usize {
-        let lines = self.changes.iter().flat_map(|change| &change.hunks).flat_map(|hunk| &hunk.2);
-        let lines: usize = lines.map(|line| line.len() + line.len() / 8 + 4).sum();
-        let paths: usize = self.changes.iter().map(|change| change.path.len() + 60).sum();
-        lines + paths + self.members.iter().map(|member| member.1.len() + 80).sum::<usize>() + 200
-    }
+/// JSON that cannot end the element that it stands in.
+fn json(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).expect("texts and numbers can be written as JSON");
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
 fn shared_data(shared: &Shared<'_>, numbers: &HashMap<*const ReleaseDiff, usize>) -> GroupData {
@@ -596,4 +583,50 @@ fn escaped(text: &str) -> String {
 
 fn lines_escaped(text: &str) -> String {
     text.lines().map(|line| escaped(line) + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::change::changes;
+    use crate::diff::report::{ObjectDiff, Sides};
+
+    fn sample(objects: usize, text: &str) -> Report {
+        let object = |n: usize| {
+            let (old, new) = (Node::new(format!("{n}\n{text}")), Node::new(format!("{n} {n}\n{text} now")));
+            ObjectDiff {
+                id: format!("core/ConfigMap/shop/{n}").parse().expect("an id"),
+                status: Status::Changed,
+                before: None,
+                files: Sides::default(),
+                hashes: Sides::default(),
+                template: None,
+                changes: changes(&old, &new, false),
+                flags: Vec::new(),
+                nodes: Sides { old: Some(old), new: Some(new) },
+            }
+        };
+        let release = ReleaseDiff { objects: (0..objects).map(object).collect(), ..ReleaseDiff::default() };
+        let environment = EnvironmentDiff { releases: vec![release], ..EnvironmentDiff::default() };
+        Report { environments: vec![environment], ..Report::default() }
+    }
+
+    #[test]
+    fn data_cannot_leave_their_element() {
+        let page = report(&sample(1, "</script><!-- <script> ]]> &amp;"));
+        let (_, data) = page.split_once("id=\"data\">").expect("there are data");
+        let (data, _) = data.split_once("</script>").expect("they end");
+        assert!(!data.contains(['<', '>', '&']), "{data}");
+        let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        assert!(data["groups"][0].to_string().contains("</script>"));
+    }
+
+    #[test]
+    fn a_page_of_any_report_stays_small() {
+        let report = sample(600, &"<".repeat(LINE_CHARS_MAX * 20));
+        let page = super::report(&sample(600, &format!("{}\n", "<".repeat(LINE_CHARS_MAX)).repeat(20)));
+        assert!(page.len() > DATA_BYTES_MAX / 2 && page.len() < DATA_BYTES_MAX + (2 << 20), "{} bytes", page.len());
+        assert!(page.contains("Left out, so that the page stays small"));
+        assert!(super::report(&report).len() < DATA_BYTES_MAX + (2 << 20));
+    }
 }

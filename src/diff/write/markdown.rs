@@ -288,8 +288,7 @@ impl Page {
             None => " `kcfg diff` shows all of it.".to_owned(),
         };
         if !where_it_is.is_empty() {
-            text += if folded.is_empty() { "\n" } else { "" };
-            text += &where_it_is;
+            text += &if folded.is_empty() { where_it_is.replacen(' ', "\n", 1) } else { where_it_is };
         }
         if report.ignored > 0 {
             text += &format!("\n\n{} ignored by the ignore list.", many(report.ignored, "change"));
@@ -570,12 +569,13 @@ fn members(members: &[Member<'_>], is_exact: bool) -> String {
         if rest > 0 {
             items.push(format!("{rest} more"));
         }
-        let name = if environment.is_empty() {
-            String::new()
+        let objects = many(all, "object");
+        let place = if environment.is_empty() {
+            objects
         } else {
-            format!("{} ", code(&window(environment, 0, NAME_CHARS_MAX)))
+            format!("{} ({objects})", code(&window(environment, 0, NAME_CHARS_MAX)))
         };
-        out += &format!("\nIn {name}({all}): {}\n", items.join(", "));
+        out += &format!("\nIn {place}: {}\n", items.join(", "));
     }
     out
 }

@@ -16,6 +16,8 @@ use crate::yaml::Node;
 
 /// Digits of a digest that people compare.
 pub const DIGEST_DIGITS: usize = 12;
+/// Columns of two digests with an arrow between them, and the blanks around.
+const DIGESTS_WIDTH: usize = 2 * DIGEST_DIGITS + 7;
 /// Digits of an object's hash.
 pub const HASH_DIGITS: usize = 8;
 /// Objects of a section that get a line each; more are listed by environment.
@@ -142,7 +144,8 @@ impl Page {
             let name = if environment.name.is_empty() { "manifests" } else { &environment.name };
             let name = self.ink(Ink::Bold, &format!("{name:<column$}"));
             let digests = self.digests(environment.digests.old.as_deref(), environment.digests.new.as_deref());
-            let line = format!("{name}  {digests}  {}", self.counts(&counts));
+            let (counts, _) = self.counts(&counts, column.max(environment.name.width()) + DIGESTS_WIDTH);
+            let line = format!("{name}  {digests}  {counts}");
             self.line(&line);
             for release in &environment.releases {
                 self.release(environment, release, column);
@@ -154,12 +157,11 @@ impl Page {
         if !environment.name.is_empty() {
             let name = printable(&format!("  {:<width$}", release.name, width = column.saturating_sub(2)));
             let digests = self.digests(release.digests.old.as_deref(), release.digests.new.as_deref());
-            let of = Counts::of(&release.objects);
-            let counts = self.counts(&of);
+            let used = column.max(release.name.width() + 2) + DIGESTS_WIDTH;
+            let (counts, width) = self.counts(&Counts::of(&release.objects), used);
             self.line(&format!("{name}  {digests}  {counts}"));
             // Flags stand in the line if there is room, else below it.
-            let used = column.max(release.name.width() + 2) + 2 * DIGEST_DIGITS + 7 + plain_counts(&of).width();
-            self.flags(release.objects.iter().flat_map(|object| &object.flags), used);
+            self.flags(release.objects.iter().flat_map(|object| &object.flags), used + width);
             if release.charts.old != release.charts.new
                 && let (Some(old), Some(new)) = (&release.charts.old, &release.charts.new)
             {
@@ -178,17 +180,22 @@ impl Page {
         format!("{} → {}", self.ink(Ink::Old, &short(old)), self.ink(Ink::New, &short(new)))
     }
 
-    fn counts(&self, counts: &Counts) -> String {
-        let parts = parts(counts);
-        let part = |(count, status): &(usize, Status)| {
-            let text = format!("{count} {}", status.name());
-            match status {
+    /// `1 added, 2 changed`, or `+1 ~2` where the columns left are too few for that; with its width.
+    fn counts(&self, counts: &Counts, used: usize) -> (String, usize) {
+        let is_short = self.layout.is_terminal && used + plain_counts(counts).width() > self.layout.width;
+        let some = parts(counts).into_iter().filter(|(count, _)| *count > 0);
+        let (mut texts, mut width) = (Vec::new(), 0);
+        for (count, status) in some {
+            let text =
+                if is_short { format!("{}{count}", status.sign()) } else { format!("{count} {}", status.name()) };
+            width += text.width() + 2;
+            texts.push(match status {
                 Status::Added => self.ink(Ink::New, &text),
                 Status::Removed => self.ink(Ink::Old, &text),
                 _ => text,
-            }
-        };
-        parts.iter().filter(|(count, _)| *count > 0).map(part).collect::<Vec<_>>().join(", ")
+            });
+        }
+        (texts.join(if is_short { " " } else { ", " }), width)
     }
 
     fn details(&mut self, sections: &Sections<'_>) {

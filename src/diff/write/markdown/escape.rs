@@ -15,14 +15,18 @@ pub fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for (index, c) in text.iter().copied().enumerate() {
         let before = |back: usize| index.checked_sub(back).map_or(' ', |at| text[at].to_ascii_lowercase());
-        let calls = text.get(index + 1).is_some_and(|c| c.is_alphanumeric() || matches!(c, '/' | '+' | '-' | '_'));
+        let rest = &text[index + 1..];
+        let is_shortcode = || {
+            let end = rest.iter().position(|c| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '_'));
+            end.is_some_and(|end| end > 0 && rest[end] == ':')
+        };
         let mut entity = |apart: &str| {
             let _ = write!(out, "&#{};{apart}", u32::from(c));
         };
         match c {
             // Names, numbers, shortcodes (`:name:`) and addresses (`https://`).
             '@' | '#' => entity(APART),
-            ':' if calls => entity(APART),
+            ':' if rest.starts_with(&['/', '/']) || is_shortcode() => entity(APART),
             // `GH-1` is a reference too, and `www.` begins an address.
             '-' if before(1) == 'h' && before(2) == 'g' => entity(APART),
             '.' if before(1) == 'w' && before(2) == 'w' => entity(APART),
@@ -108,7 +112,7 @@ mod tests {
             assert!(!text.contains(bad), "{bad:?} in {text}");
         }
         assert_eq!(prose("the pod's template (a/b) changes, so: yes."), "the pod's template (a/b) changes, so: yes.");
-        assert_eq!(prose(":tada:"), "&#58;&#8203;tada:");
+        assert_eq!(prose(":tada: postgres:16.3"), "&#58;&#8203;tada: postgres:16.3");
         assert_eq!(prose("12. x"), "12&#46; x");
     }
 
