@@ -76,7 +76,9 @@ fn put(folder: &Path, path: &str, text: &str) {
 }
 
 pub fn git(folder: &Path, args: &[&str]) {
-    let status = Command::new("git").args(args).current_dir(folder).status().expect("git can be run");
+    // Git's own collection in the background would be measured too, and be in the way of ours.
+    let settings = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"];
+    let status = Command::new("git").args(settings).args(args).current_dir(folder).status().expect("git can be run");
     assert!(status.success(), "git {args:?}");
 }
 

@@ -3,6 +3,7 @@
 mod deletions;
 mod guide;
 mod input;
+mod options;
 mod pairs;
 mod secrets;
 mod written;

@@ -45,6 +45,8 @@ const COMMON_KEYS: &[&[&str]] = &[
     &["ip"],
     &["secretName"],
     &["kind", "namespace", "name"],
+    &["alert"],
+    &["record"],
     &["type"],
     &["url"],
 ];

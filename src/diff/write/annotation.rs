@@ -1,6 +1,7 @@
 //! One finding for each flag that a person should look at, at a file of the pull request: GitHub's workflow commands and
 //! GitLab's Code Quality report.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -8,7 +9,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::diff::flag::{Flag, Severity};
+use crate::diff::flag::{Flag, Rule, Severity};
 use crate::diff::report::{EnvironmentDiff, ObjectDiff, ReleaseDiff, Report};
 
 /// GitHub's workflow commands, one a line, the gravest first: GitHub shows the first ten warnings and errors of a step.
@@ -71,8 +72,9 @@ struct Lines {
 struct Annotation<'r> {
     environment: &'r EnvironmentDiff,
     release: &'r ReleaseDiff,
-    object: &'r ObjectDiff,
-    flag: &'r Flag,
+    /// None where the flag is about the release.
+    object: Option<&'r ObjectDiff>,
+    flag: Cow<'r, Flag>,
     /// The rendered file; the release's document where that is gone.
     file: Option<String>,
 }
@@ -87,7 +89,21 @@ fn annotations(report: &Report) -> Vec<Annotation<'_>> {
             None => release.source.clone(),
         };
         let flags = object.flags.iter().filter(|flag| flag.severity >= Severity::Caution);
-        found.extend(flags.map(|flag| Annotation { environment, release, object, flag, file: file.clone() }));
+        found.extend(flags.map(|flag| Annotation {
+            environment,
+            release,
+            object: Some(object),
+            flag: Cow::Borrowed(flag),
+            file: file.clone(),
+        }));
+    }
+    for environment in &report.environments {
+        for release in environment.releases.iter().filter(|release| release.is_stale) {
+            let explanation = "its sources were changed, and rendered/ does not show it: run `kcfg render` and commit";
+            let flag = Flag { rule: Rule::Stale, severity: Severity::Caution, explanation: explanation.into() };
+            let file = release.source.clone();
+            found.push(Annotation { environment, release, object: None, flag: Cow::Owned(flag), file });
+        }
     }
     found.sort_by_key(|found| std::cmp::Reverse(found.flag.severity));
     found
@@ -97,13 +113,16 @@ impl Annotation<'_> {
     fn name(&self) -> String {
         let path = self.release.path(self.environment);
         let blank = if path.is_empty() { "" } else { " " };
-        format!("{path}{blank}{}/{}", self.object.id.kind, self.object.id.name)
+        match self.object {
+            Some(object) => format!("{path}{blank}{}/{}", object.id.kind, object.id.name),
+            None => path,
+        }
     }
 
     fn message(&self) -> String {
         let mut text = self.flag.explanation.clone();
-        let sources = [("template", &self.object.template), ("release", &self.release.source)];
-        for (what, file) in sources {
+        let template = self.object.and_then(|object| object.template.as_ref());
+        for (what, file) in [("template", template), ("release", self.release.source.as_ref())] {
             if let Some(file) = file {
                 let _ = write!(text, "\n{what}: {file}");
             }
@@ -125,7 +144,6 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::flag::Rule;
     use crate::diff::report::{Sides, Status};
 
     fn object(name: &str, is_there: bool, flags: &[(Rule, Severity, &str)]) -> ObjectDiff {
@@ -179,6 +197,16 @@ mod tests {
              ::warning file=rendered/prod/web/deployment-web.yaml,line=1,title=restarts-pods%3A prod/web Deployment/web::\
              50%25 of pods,%0Arestart%0Atemplate: charts/a/templates/d.yaml%0Arelease: releases/prod/a,b.yaml\n"
         );
+    }
+
+    #[test]
+    fn a_release_that_was_not_rendered_gets_one_of_its_own() {
+        let mut report = sample();
+        report.environments[0].releases[0].is_stale = true;
+        let found = github(&report);
+        let line = found.lines().find(|line| line.contains("title=stale")).expect("it is there");
+        assert!(line.starts_with("::warning file=releases/prod/a%2Cb.yaml,line=1,title=stale%3A prod/web::"), "{line}");
+        assert!(gitlab(&report).contains("run `kcfg render` and commit"));
     }
 
     #[test]
