@@ -43,9 +43,10 @@ test-lean *ARGS:
 control-plane:
     tests/cluster/control-plane/build.sh
 
-# kill -9 during `kcfg render` at many random moments (the tests do it 5 times; SEED moves the moments), then each fuzz target for a while.
+# kill -9 during `kcfg render` and `kcfg apply` at many random moments (the tests do it 5 times; SEED moves the moments), then each fuzz target for a while.
 soak KILLS="50" SEED="1" FUZZ_SECONDS="60":
-    KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked attack::kill -- --nocapture
+    KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --test test attack::kill -- --nocapture
+    KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --test cluster faults::a_kill -- --nocapture
     just soak-fuzz {{FUZZ_SECONDS}}
 
 # Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run); --check only compares.
@@ -64,6 +65,10 @@ bench-diff *NUMBERS:
 compare-diff:
     cargo build --quiet --locked --release
     tests/diff/compare.sh
+
+# `kcfg apply` on a control plane of its own (1,000 objects in 50 releases, or as many as given), against kubectl and the bare requests.
+bench-cluster *NUMBERS:
+    cargo bench --quiet --locked --profile release --bench cluster -- {{NUMBERS}}
 
 # Leaves the generated repository in a folder.
 bench-generate DIR RELEASES OBJECTS:

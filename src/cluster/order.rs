@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::manifest::prune::Fate;
+use crate::manifest::prune::{Fate, Keeper, fate};
 use crate::manifest::{GENERATED_ANNOTATION, ObjectId};
 use crate::plan::{Action, Known, Phase, Reason, ShortHash, Step};
 use crate::yaml::{Entry, Map, Node};
@@ -120,7 +120,11 @@ async fn one(context: &Context, step: &Step) -> Result<Applied, String> {
                     apply::RECREATE_ANNOTATION
                 ));
             }
-            let Some(live) = live.filter(|live| context.may_delete && live.fate == Fate::Deleted) else {
+            // The tree may forbid it before the live object does.
+            let annotation = |name: &str| node.at(&["metadata", "annotations", name]).and_then(Node::as_str);
+            let is_kept = matches!(fate(id, annotation), Fate::Kept(Keeper::Annotation | Keeper::HelmPolicy))
+                || !context.may_delete;
+            let Some(live) = live.filter(|live| !is_kept && live.fate == Fate::Deleted) else {
                 let why = fail(failure);
                 return Err(format!("{why}; it may not be deleted now to be made anew, as for any deletion"));
             };

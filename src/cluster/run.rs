@@ -164,6 +164,12 @@ impl<'s, 'f> Run<'s, 'f> {
             End::KeepOwn => (Outcome::Held, "it is kcfg's own, which kcfg never deletes".to_owned()),
             End::Terminating => (Outcome::Terminating, "left the tree, and is being deleted".to_owned()),
         };
+        // What is held is not as the tree says: the state that was reached is still the one before, which a Removal names.
+        let is_held = matches!(&departure.end, End::Hold(reason) if *reason != HoldReason::SameUid);
+        let release = self.tree.desired.releases.iter().position(|release| release.name == departure.release);
+        if let Some(index) = release.filter(|_| is_held) {
+            self.is_complete[index] = false;
+        }
         self.note(&departure.release, &departure.id, outcome, reason);
     }
 

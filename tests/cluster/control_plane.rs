@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
@@ -183,6 +183,11 @@ impl ControlPlane {
     /// The client with which [`Self::request`] asks; it trusts the API server's certificate.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Where kubectl is.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.programs[2]
     }
 
     /// Runs kubectl as `admin` with this standard input, and gives what it prints; it must succeed.

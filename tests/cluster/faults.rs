@@ -36,7 +36,6 @@ fn turn(site: &Site, state: &str) {
 /// kcfg is killed with SIGKILL at random moments of applying and pruning. `just soak` does it more often:
 /// `KCFG_SOAK_KILLS` says how often, `KCFG_SOAK_SEED` from which random number on.
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn a_kill_at_any_moment_loses_nothing() {
     let kills = number("KCFG_SOAK_KILLS").unwrap_or(KILLS);
     let first_seed = number("KCFG_SOAK_SEED").unwrap_or(1);
@@ -78,7 +77,6 @@ fn a_kill_at_any_moment_loses_nothing() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn two_at_once_end_as_one() {
     let site = Site::new(&PLANE, "two");
     turn(&site, "even");
@@ -113,25 +111,21 @@ fn through_faults(name: &'static str, one_in: u64, faults: Vec<Fault>) {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn refusals_for_overload_are_waited_out() {
     through_faults("overload", 8, vec![Fault::Status(429)]);
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn errors_of_the_server_are_tried_again() {
     through_faults("errors", 6, vec![Fault::Status(500), Fault::Status(502), Fault::Status(503), Fault::Status(504)]);
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn slow_answers_are_waited_for() {
     through_faults("slow", 8, vec![Fault::Late(Duration::from_millis(300))]);
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn lost_requests_and_cut_answers_are_tried_again() {
     through_faults("cut", 6, vec![Fault::Lost, Fault::HalfAnswered, Fault::Unanswered]);
 }

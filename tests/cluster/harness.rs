@@ -38,7 +38,7 @@ fn what_was_started_ends_with_a_killed_process() {
     pid.signal("STOP");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    eventually(Duration::from_secs(10), "the program and its folder are gone", || {
+    eventually(Duration::from_secs(20), "the program and its folder are gone", || {
         !pid.runs() && !Path::new(&folder).exists()
     });
 }

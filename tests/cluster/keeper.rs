@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// Reads names of scripts, starts them in the background and answers with their process ids.
+/// Reads names of scripts, starts them in the background and answers with their process ids. It ignores SIGHUP, which
+/// the kernel sends to a group that loses its parent while one of its processes is stopped.
 const SHELL: &str = r#"
+trap '' HUP INT TERM
 while read -r name; do
   sh "./$name.sh" >>"$name.log" 2>&1 </dev/null &
   pids="$pids $!"

@@ -12,12 +12,15 @@ mod harness;
 mod http;
 mod keeper;
 mod outage;
+mod owners;
 mod programs;
 mod proxy;
 mod prune;
 #[path = "../repo.rs"]
 mod repo;
 mod site;
+mod webhook;
+mod workloads;
 
 #[test]
 fn no_file_of_cluster_tests_is_forgotten() {

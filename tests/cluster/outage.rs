@@ -69,7 +69,6 @@ fn an_etcd_that_stands_still_for_twenty_seconds_loses_nothing() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn while_an_aggregated_api_is_down_nothing_is_pruned() {
     let _alone = alone();
     let site = Site::new(&PLANE, "aggregated");

@@ -14,7 +14,6 @@ fn annotated(name: &str, annotation: &str) -> String {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn what_left_a_release_is_deleted_and_nothing_else() {
     let site = Site::new(&PLANE, "left");
     site.write("one", &config_maps("one", 8, "x"));
@@ -23,7 +22,7 @@ fn what_left_a_release_is_deleted_and_nothing_else() {
     site.kubectl(&["create", "configmap", "strange", "--namespace=NAME"], "");
     site.write("one", &config_maps("one", 6, "x"));
     site.render();
-    site.apply(&["--dry-run"]).says("core/ConfigMap/left/one-7");
+    site.apply(&["--dry-run"]).says("left/one-7");
     assert_eq!(site.members().len(), 12);
     site.apply(&[]).code(0).says("2 pruned").says("core/ConfigMap/left/one-7");
     site.assert_cluster_is_tree();
@@ -32,7 +31,6 @@ fn what_left_a_release_is_deleted_and_nothing_else() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn a_release_that_is_gone_with_its_document_is_deleted() {
     let site = Site::new(&PLANE, "gone");
     site.write("one", &config_maps("one", 9, "x"));
@@ -148,7 +146,6 @@ fn a_renamed_environment_takes_and_deletes_nothing_unasked() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn more_than_the_budget_is_held_until_a_removal_names_it() {
     let site = Site::new(&PLANE, "budget");
     site.write("many", &config_maps("many", 80, "x"));
@@ -167,7 +164,7 @@ fn more_than_the_budget_is_held_until_a_removal_names_it() {
     let removal = removal_of(&said[from.unwrap_or_else(|| panic!("no Removal to paste: {said}"))..]);
     // One for another state lets nothing go.
     let digest = removal.lines().find_map(|line| line.trim().strip_prefix("from: ")).expect("it names a digest");
-    site.write("removal", &removal.replace(digest, &"0".repeat(64)));
+    site.write("removal", &removal.replace(digest, &"f".repeat(64)));
     site.render();
     site.apply(&[]).code(1).says("11 held");
     assert_eq!(site.members().len(), 80);
@@ -186,7 +183,6 @@ fn removal_of(text: &str) -> String {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn more_than_a_fifth_is_held_and_so_is_everything() {
     let site = Site::new(&PLANE, "fifth");
     site.write("one", &config_maps("one", 10, "x"));
@@ -206,7 +202,6 @@ fn more_than_a_fifth_is_held_and_so_is_everything() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn protected_kinds_are_released_and_said_unless_they_ask_for_it() {
     let site = Site::new(&PLANE, "protected");
     let claim = |name: &str, annotations: &str| {
@@ -237,7 +232,6 @@ fn protected_kinds_are_released_and_said_unless_they_ask_for_it() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn what_is_to_be_kept_is_kept() {
     let site = Site::new(&PLANE, "kept");
     let kept = config_maps("kept", 20, "x");
@@ -274,7 +268,6 @@ fn while_a_release_is_refused_nothing_of_the_environment_is_deleted_that_it_may_
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn a_finalizer_is_waited_for_with_a_limit_then_reported() {
     let site = Site::new(&PLANE, "finalizer");
     let held = config_map("held", "x").replace("namespace: NAME}", "namespace: NAME, finalizers: [example.com/hold]}");
@@ -292,7 +285,6 @@ fn a_finalizer_is_waited_for_with_a_limit_then_reported() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn deletes_go_in_reverse_order_and_name_a_uid() {
     let site = Site::new(&PLANE, "reverse");
     let role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: role, namespace: NAME}\nrules: []\n";
@@ -376,7 +368,6 @@ fn kcfg_never_deletes_its_own_namespace_or_records() {
 }
 
 #[test]
-#[ignore = "what it tests is not there yet"]
 fn an_account_that_may_not_list_a_kind_prunes_nothing_and_applies_the_rest() {
     let site = Site::new(&PLANE, "forbidden");
     let secret = |name: &str| {
