@@ -15,6 +15,7 @@ use crate::error::{Diagnostic, Severity, visible};
 use crate::repo::{Git, Repository};
 
 use super::output::Finding;
+use super::watch::WatchArgs;
 use super::{Output, Status, live};
 
 /// Make a cluster equal to an environment of the rendered tree
@@ -26,7 +27,8 @@ pub struct Args {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: String,
-    /// Apply the tree of a commit of this repository, instead of the folder as it is
+    /// Apply the tree of a commit of this repository, instead of the folder as it is; with --watch the branch to follow, or
+    /// another ref in full (default: the repository's HEAD)
     #[arg(long = "ref", value_name = "REV")]
     reference: Option<String>,
     /// The kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)
@@ -53,6 +55,8 @@ pub struct Args {
     /// How long each release may take to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_DEFAULT.as_secs())]
     timeout: u64,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// How the result is written.
@@ -69,7 +73,6 @@ enum Format {
 const WIDTH_DEFAULT: usize = 100;
 
 pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
-    let source = source(dir, args).map_err(|error| vec![error])?;
     let target = Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
     let options = SyncOptions {
         is_dry_run: args.dry_run,
@@ -78,6 +81,10 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         initialises: args.init,
         wait: args.wait.then(|| Duration::from_secs(args.timeout)),
     };
+    if args.watch.is_given() {
+        return args.watch.run(&args.environment, args.reference.as_deref(), target, options);
+    }
+    let source = source(dir, args).map_err(|error| vec![error])?;
     let environment = args.environment.as_str();
     let is_text = args.format == Format::Text;
     let mut report = cluster::apply(&source, environment, &target, &options, |object| {

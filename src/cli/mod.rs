@@ -17,6 +17,7 @@ mod progress;
 mod render;
 mod report;
 mod template;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::response::{Status, StatusCause};
@@ -29,6 +30,10 @@ const RETRIES_MAX_INTERNAL: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause before a repetition, whatever the server asks for.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a watch may say nothing: the API server sends bookmarks about once a minute.
+const LINE_TIMEOUT: Duration = Duration::from_secs(600);
+/// Bytes of one line of a watch: the metadata of one object.
+const LINE_BYTES_MAX: usize = 4 << 20;
 /// Characters of an answer that is no Status shown in an error.
 const SHOWN_CHARACTERS_MAX: usize = 200;
 
@@ -319,6 +324,29 @@ impl Client {
         }
     }
 
+    /// Sends a request whose answer comes line by line, as a watch's does. It is not repeated.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or says no.
+    pub async fn lines(&self, call: &Call) -> Result<Lines, Failure> {
+        if !self.gate.is_open() {
+            return Err(Failure::Stopped);
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let opened = tokio::time::timeout(REQUEST_TIMEOUT, async {
+            let request = Request::builder().uri(&call.path).header(http::header::ACCEPT, call.accept.header());
+            let request = request.body(Body::empty()).map_err(|error| Failure::Unreachable(error.to_string()))?;
+            let response = self.inner.send(request).await.map_err(|error| Failure::Unreachable(innermost(&error)))?;
+            let (head, body) = response.into_parts();
+            if head.status.is_success() {
+                return Ok(Lines { body, rest: Vec::new(), at: 0 });
+            }
+            let body = body.collect_bytes().await.map_err(|error| Failure::Unreachable(innermost(&error)))?;
+            Err(refusal(head.status, &body))
+        });
+        opened.await.unwrap_or(Err(Failure::TimedOut))
+    }
+
     /// Sends it once; with a failure comes the pause that the server asks for.
     async fn once(&self, call: &Call) -> Result<Answer, (Failure, Option<Duration>)> {
         let mut request = Request::builder().method(call.method.clone()).uri(&call.path);
@@ -341,6 +369,45 @@ impl Client {
             return Ok(Answer { code: code.as_u16(), warnings, body: body.into() });
         }
         Err((refusal(code, &body), asked_pause))
+    }
+}
+
+/// An answer that comes line by line.
+#[derive(Debug)]
+pub struct Lines {
+    body: Body,
+    rest: Vec<u8>,
+    at: usize,
+}
+
+impl Lines {
+    /// The next line, without its line feed; none at the end.
+    ///
+    /// # Errors
+    /// The connection broke, nothing came for [`LINE_TIMEOUT`], or a line is longer than [`LINE_BYTES_MAX`].
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            if let Some(length) = self.rest[self.at..].iter().position(|b| *b == b'\n') {
+                let line = self.rest[self.at..self.at + length].to_vec();
+                self.at += length + 1;
+                return Ok(Some(line));
+            }
+            self.rest.drain(..self.at);
+            self.at = 0;
+            if self.rest.len() > LINE_BYTES_MAX {
+                return Err(Failure::Unreadable(format!("a line is longer than {LINE_BYTES_MAX} bytes")));
+            }
+            match tokio::time::timeout(LINE_TIMEOUT, self.body.frame()).await {
+                Err(_) => return Err(Failure::TimedOut),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(Failure::Unreachable(innermost(&error))),
+                Ok(Some(Ok(frame))) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.rest.extend_from_slice(bytes);
+                    }
+                }
+            }
+        }
     }
 }
 

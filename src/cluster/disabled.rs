@@ -2,7 +2,7 @@
 
 use crate::error::Diagnostic;
 
-use super::{ObjectResult, Source, SyncOptions, SyncReport, Target};
+use super::{ObjectResult, Source, SyncOptions, SyncReport, Target, WatchOptions};
 
 /// Says how to get a kcfg that applies.
 ///
@@ -15,8 +15,18 @@ pub fn apply(
     _options: &SyncOptions,
     _on_object: impl FnMut(&ObjectResult),
 ) -> Result<SyncReport, Vec<Diagnostic>> {
-    Err(vec![
-        Diagnostic::error("this kcfg was built without the feature `cluster`, so it cannot talk to a cluster")
-            .help("build it with `cargo build --release`, without --no-default-features, or with `--features cluster`"),
-    ])
+    Err(vec![missing()])
+}
+
+/// Says how to get a kcfg that applies.
+///
+/// # Errors
+/// Always.
+pub fn follow(_options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
+    Err(vec![missing()])
+}
+
+fn missing() -> Diagnostic {
+    Diagnostic::error("this kcfg was built without the feature `cluster`, so it cannot talk to a cluster")
+        .help("build it with `cargo build --release`, without --no-default-features, or with `--features cluster`")
 }

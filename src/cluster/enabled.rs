@@ -8,7 +8,7 @@ use crate::error::Diagnostic;
 use super::client::Gate;
 use super::source::Tree;
 use super::sync::Synchroniser;
-use super::{ObjectResult, Source, SyncOptions, SyncReport, Target};
+use super::{ObjectResult, Source, SyncOptions, SyncReport, Target, WatchOptions, watch};
 
 /// Makes a cluster equal to an environment of the tree, once. `on_object` is told of every object as it ends.
 ///
@@ -36,4 +36,13 @@ pub fn apply(
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
     })
+}
+
+/// Keeps a cluster equal to a ref of a Git server until the process is asked to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// The address cannot be listened on, the Git server's cannot be used, or there are no credentials for the cluster. What
+/// goes wrong later is logged.
+pub fn follow(options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
+    watch::run(options)
 }

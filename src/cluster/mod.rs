@@ -23,13 +23,19 @@
 //! | `generated` | values of Secrets that are made up in the cluster: what to write first, and when to hold |
 //! | `compare` | what would change, field by field, for `--dry-run` and `kcfg diff --live` |
 //! | `git` | a remote Git repository → commits, over HTTPS and SSH, without their history |
+//! | `watch` | the loop: Git, drift and the Lease, tied together |
+//! | `watches` | watches of the members, one per kind |
+//! | `lease` | who may write |
+//! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: [`Synchroniser`] |
 
 mod options;
 mod report;
 
-pub use options::{Source, SyncOptions, Target, WAIT_DEFAULT};
+pub use options::{
+    Credentials, GitCredentials, Log, LogLine, RemoteOptions, Source, SyncOptions, Target, WAIT_DEFAULT, WatchOptions,
+};
 pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
 // The one place that knows the feature: with it the applier, without it the same entry points, which say how to get it.
@@ -52,7 +58,11 @@ pub mod git;
 #[cfg(feature = "cluster")]
 pub mod health;
 #[cfg(feature = "cluster")]
+pub mod lease;
+#[cfg(feature = "cluster")]
 pub mod live;
+#[cfg(feature = "cluster")]
+pub mod metrics;
 #[cfg(feature = "cluster")]
 pub mod order;
 #[cfg(feature = "cluster")]
@@ -64,6 +74,8 @@ pub mod prune;
 #[cfg(feature = "cluster")]
 pub mod run;
 #[cfg(feature = "cluster")]
+pub mod server;
+#[cfg(feature = "cluster")]
 pub mod source;
 #[cfg(feature = "cluster")]
 pub mod sync;
@@ -71,6 +83,12 @@ pub mod sync;
 pub mod takeover;
 #[cfg(feature = "cluster")]
 pub mod wait;
+#[cfg(feature = "cluster")]
+pub mod watch;
+#[cfg(feature = "cluster")]
+pub mod watches;
+#[cfg(feature = "cluster")]
+pub mod webhook;
 #[cfg(feature = "cluster")]
 pub use enabled::*;
 #[cfg(not(feature = "cluster"))]

@@ -1,9 +1,11 @@
 //! What a synchronisation is told: which tree, which cluster, and how far it may go.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Diagnostic;
 use crate::repo::{CommitId, Git, Repository, Selector};
 
 /// How long a release's objects may take to become ready, where nobody says otherwise.
@@ -48,3 +50,83 @@ pub struct SyncOptions {
     /// Wait until what was applied is ready, each release at most this long; none for not waiting.
     pub wait: Option<Duration>,
 }
+
+/// What a server is shown. Secret: debugging shows its kind alone.
+#[derive(Clone, Default)]
+pub enum GitCredentials {
+    /// Nothing.
+    #[default]
+    None,
+    /// A token, over HTTPS.
+    Token(String),
+    /// A deploy key, over SSH.
+    Ssh {
+        /// The private key's text, in OpenSSH's or PKCS#8's form, without a passphrase.
+        key: String,
+        /// The text of a known_hosts file: which keys the host may show.
+        known_hosts: String,
+    },
+}
+
+impl fmt::Debug for GitCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GitCredentials::None => "None",
+            GitCredentials::Token(_) => "Token(…)",
+            GitCredentials::Ssh { .. } => "Ssh(…)",
+        })
+    }
+}
+
+/// Gives what the Git server is shown; asked at every poll, as keys and tokens are changed while the loop runs.
+pub type Credentials = Arc<dyn Fn() -> Result<GitCredentials, Diagnostic> + Send + Sync>;
+
+/// A ref of a Git server that is followed.
+pub struct RemoteOptions {
+    /// The repository's address.
+    pub url: String,
+    /// A branch, another ref in full, or `HEAD`.
+    pub reference: String,
+    /// Further certificate authorities for HTTPS, in PEM.
+    pub certificates: Option<Vec<u8>>,
+    /// Where fetched commits are kept until the end.
+    pub cache_folder: PathBuf,
+    /// What the server is shown.
+    pub credentials: Credentials,
+}
+
+/// What the loop is told.
+pub struct WatchOptions {
+    /// The environment.
+    pub environment: String,
+    /// The cluster.
+    pub target: Target,
+    /// How a synchronisation goes.
+    pub sync: SyncOptions,
+    /// What is followed.
+    pub remote: RemoteOptions,
+    /// How often the Git server is asked.
+    pub poll: Duration,
+    /// Where the webhook, health and metrics are served, as `ADDRESS:PORT`; none for nowhere.
+    pub listen: Option<String>,
+    /// What the Git server signs webhooks with; without it there is no webhook.
+    pub webhook_secret: Option<String>,
+    /// The name of this process among all that want the Lease.
+    pub identity: String,
+    /// Where lines of the log go.
+    pub log: Log,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// `info`, `warn` or `error`.
+    pub level: &'static str,
+    /// What happened, in a few words that are always the same.
+    pub message: &'static str,
+    /// What it is about: names and values. Never a value of a Secret.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// Takes lines of the log.
+pub type Log = Arc<dyn Fn(&LogLine) + Send + Sync>;

@@ -66,6 +66,11 @@ impl Synchroniser {
         &self.client
     }
 
+    /// What is known of a kind.
+    pub fn resource(&self, group: &str, kind: &str) -> Option<&Resource> {
+        self.discovery.get(group, kind)
+    }
+
     /// Makes the cluster equal to a tree. Once the gate is closed no request starts: what was not done is reported.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod prune;
 #[path = "../repo.rs"]
 mod repo;
 mod site;
+mod watch;
 mod webhook;
 mod workloads;
 

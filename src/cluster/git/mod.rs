@@ -14,7 +14,6 @@ mod known_hosts;
 mod ssh;
 
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -28,6 +27,7 @@ use gix::protocol::transport::{Protocol, client};
 use gix::remote::{Direction, fetch};
 use gix::url::Scheme;
 
+use super::GitCredentials;
 use crate::error::Diagnostic;
 use crate::repo::{CommitId, FetchCache, Git};
 
@@ -56,33 +56,6 @@ pub const PACK_BYTES_MAX: u64 = 256 << 20;
 const TOKEN_USER: &str = "x-access-token";
 /// Where the commit that was fetched last is kept.
 const FETCHED_REF: &str = "refs/kcfg/fetched";
-
-/// What a server is shown. Secret: debugging shows its kind alone.
-#[derive(Clone, Default)]
-pub enum GitCredentials {
-    /// Nothing.
-    #[default]
-    None,
-    /// A token, over HTTPS.
-    Token(String),
-    /// A deploy key, over SSH.
-    Ssh {
-        /// The private key's text, in OpenSSH's or PKCS#8's form, without a passphrase.
-        key: String,
-        /// The text of a known_hosts file: which keys the host may show.
-        known_hosts: String,
-    },
-}
-
-impl fmt::Debug for GitCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            GitCredentials::None => "None",
-            GitCredentials::Token(_) => "Token(…)",
-            GitCredentials::Ssh { .. } => "Ssh(…)",
-        })
-    }
-}
 
 /// One ref of a remote repository.
 #[derive(Debug)]

@@ -1,0 +1,202 @@
+//! `kcfg apply --watch`: commits, drift, quiet, and who leads.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::control_plane::{Parts, Request, Shared, eventually};
+use crate::site::{Site, config_map, config_maps};
+
+static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
+
+const SECRET: &str = "a long random text";
+
+/// A running loop of a site, which follows the repository's HEAD; polls so seldom that only webhooks count.
+struct Loop {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Loop {
+    fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
+        let folder = site.repo.path().join(".git");
+        let (log, secret) = (folder.join(format!("{name}.log")), folder.join("webhook-secret"));
+        fs::write(&secret, SECRET).expect("the folder is ours");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let url = format!("file://{}", site.repo.path().display());
+        let (listen, secret) = (format!("127.0.0.1:{port}"), secret.display().to_string());
+        let own = ["apply", site.name, "--watch", "--git-url", &url, "--poll", "3600", "--listen", &listen];
+        let more = ["--webhook-secret-file", secret.as_str(), "--log-format", "json"];
+        let mut command = site.command(&[&own[..], &more, args].concat());
+        let child = command.stdout(File::create(&log).expect("the folder is ours")).spawn().expect("kcfg can be run");
+        Loop { child, port, log }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("the log can be read")
+    }
+
+    /// Waits until the log has a text so often.
+    #[track_caller]
+    fn says(&self, text: &str, count: usize) {
+        let begin = Instant::now();
+        while self.log().matches(text).count() < count {
+            assert!(begin.elapsed() < Duration::from_secs(30), "the log lacks `{text}`:\n{}", self.log());
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the loop listens");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+    }
+
+    fn nudge(&self) {
+        let head = "POST /webhook HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n";
+        let answer = self.ask(&format!("{head}x-gitlab-token: {SECRET}\r\n\r\n{{}}"));
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("there is kill");
+        assert!(sent.success());
+    }
+
+    /// Asks it to end, and waits for that.
+    fn stop(mut self) -> String {
+        self.signal("-TERM");
+        let code = self.child.wait().expect("it ends");
+        let log = self.log();
+        assert!(code.success(), "{log}");
+        log
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Requests but for those of the Lease.
+fn requests(site: &Site) -> Vec<Request> {
+    site.requests().into_iter().filter(|request| !request.uri.contains("/leases")).collect()
+}
+
+fn value(site: &Site, name: &str) -> Option<String> {
+    Some(site.config_map(name)?["data"]["value"].as_str()?.to_owned())
+}
+
+#[test]
+fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
+    let site = Site::new(&PLANE, "loop");
+    site.write("many", &config_maps("many", 20, "first"));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(&site, "one", &["--init"]);
+    running.says("\"message\":\"synchronised\"", 1);
+    site.assert_cluster_is_tree();
+    assert!(running.get("/readyz").starts_with("HTTP/1.1 200"));
+
+    // A commit, and a webhook.
+    site.write("many", &(config_maps("many", 19, "first") + &config_map("many-19", "second")));
+    site.render();
+    let commit = site.repo.commit("second");
+    sleep(Duration::from_secs(1));
+    let before = requests(&site).len();
+    running.nudge();
+    let begin = Instant::now();
+    eventually(Duration::from_secs(10), "the commit is applied", || {
+        value(&site, "many-19").as_deref() == Some("second")
+    });
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    running.says(commit.trim(), 2);
+    sleep(Duration::from_secs(2));
+    let of_commit = requests(&site).split_off(before);
+    assert!(of_commit.len() <= 10, "{of_commit:#?}");
+
+    // Drift: a change, a deletion, a lost label.
+    site.kubectl(
+        &["-n", "NAME", "patch", "configmap", "many-0", "--type=merge", "-p", "{\"data\":{\"value\":\"mine\"}}"],
+        "",
+    );
+    eventually(Duration::from_secs(10), "the change is taken back", || {
+        value(&site, "many-0").as_deref() == Some("first")
+    });
+    site.kubectl(&["-n", "NAME", "delete", "configmap", "many-1"], "");
+    eventually(Duration::from_secs(10), "it is made again", || value(&site, "many-1").is_some());
+    site.kubectl(&["-n", "NAME", "label", "configmap", "many-2", "kcfg.dev/env-"], "");
+    eventually(Duration::from_secs(10), "the label is back", || {
+        site.config_map("many-2").is_some_and(|map| map["metadata"]["labels"]["kcfg.dev/env"] == "loop")
+    });
+    site.assert_cluster_is_tree();
+    running.says("\"message\":\"drift\"", 3);
+    let metrics = running.get("/metrics");
+    assert!(metrics.contains("kcfg_drift_total{environment=\"loop\",manager=\"kubectl-patch\"} 1"), "{metrics}");
+    assert!(metrics.contains("kcfg_leader{environment=\"loop\"} 1"), "{metrics}");
+
+    // Nothing changed: nothing is asked.
+    sleep(Duration::from_secs(2));
+    let before = requests(&site).len();
+    running.nudge();
+    sleep(Duration::from_secs(10));
+    let quiet = requests(&site).split_off(before);
+    assert!(quiet.is_empty(), "{quiet:#?}");
+
+    let log = running.stop();
+    assert!(log.contains("\"lease\":\"released\""), "{log}");
+}
+
+#[test]
+fn one_leads_the_next_takes_over_and_the_first_good_tree_stays() {
+    let site = Site::new(&PLANE, "leads");
+    site.write("one", &config_map("one", "first"));
+    site.render();
+    site.repo.commit("first");
+    let first = Loop::start(&site, "one", &["--init"]);
+    first.says("\"message\":\"synchronised\"", 1);
+    let second = Loop::start(&site, "two", &[]);
+    second.says("waiting for the lease", 1);
+    assert!(!second.log().contains("\"synchronised\""));
+    first.stop();
+    second.says("\"message\":\"synchronised\"", 1);
+    let lease = site.get("/apis/coordination.k8s.io/v1/namespaces/kcfg-system/leases/kcfg-leads").expect("it is there");
+    assert_eq!(lease["spec"]["leaseTransitions"], 1, "{lease}");
+
+    // A tree that does not match its sum is refused; what was applied stays.
+    let file = "rendered/leads/one/configmap-one.yaml";
+    let good = site.repo.read(file);
+    site.repo.write(file, good.replace("first", "tampered"));
+    site.repo.commit("tampered");
+    second.nudge();
+    second.says("\"result\":\"findings\"", 1);
+    assert_eq!(value(&site, "one").as_deref(), Some("first"));
+    // The repository goes, and comes back with another commit.
+    let (git, away) = (site.repo.path().join(".git/HEAD"), site.repo.path().join(".git/HEAD.away"));
+    fs::rename(&git, &away).expect("it can be renamed");
+    second.nudge();
+    second.says("fetching failed", 1);
+    fs::rename(&away, &git).expect("it can be renamed");
+    site.write("one", &config_map("one", "third"));
+    site.repo.write(file, &good);
+    site.render();
+    site.repo.commit("third");
+    second.nudge();
+    eventually(Duration::from_secs(10), "the commit is applied", || value(&site, "one").as_deref() == Some("third"));
+    second.says("the Git server answers again", 1);
+    second.stop();
+}
