@@ -16,7 +16,7 @@ dyff=${DYFF:-$cache/dyff}
 [ -x "$dyff" ] || GOBIN=$cache go install github.com/homeport/dyff/cmd/dyff@v1.12.0
 bin=${KUBEBUILDER_ASSETS:-${XDG_CACHE_HOME:-$HOME/.cache}/kcfg-cluster/v1.36.3}
 work=$(mktemp -d)
-stop() { for pid in "$work"/*.pid; do [ -f "$pid" ] && kill "$(cat "$pid")" 2>/dev/null; done; rm -rf "$work"; }
+stop() { for pid in "$work"/*.pid; do [ -f "$pid" ] && kill -9 "$(cat "$pid")" 2>/dev/null; done; rm -rf "$work"; }
 trap stop EXIT
 if [ -x "$bin/kube-apiserver" ]; then
   . tests/diff/cluster.sh
