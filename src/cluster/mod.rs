@@ -28,7 +28,7 @@
 //! | `lease` | who may write |
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
 //! | `run` | what a synchronisation has done so far, object by object |
-//! | `sync` | one synchronisation from end to end: [`Synchroniser`] |
+//! | `sync` | one synchronisation from end to end: `Synchroniser` |
 
 mod options;
 mod report;

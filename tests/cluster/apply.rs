@@ -119,15 +119,21 @@ apiVersion: nowhere.example.com/v1
 kind: Unknown
 metadata: {name: unknown, namespace: NAME}
 spec: {}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: encrypted, namespace: NAME}
+data: {password: \"ENC[AES256_GCM,data:p673w==,iv:YY=,tag:tg==,type:str]\"}
+sops: {age: [], lastmodified: \"2026-01-02T03:04:05Z\", mac: \"ENC[AES256_GCM,data:bw==,type:str]\", version: 3.9.0}
 ";
     site.write("mixed", &format!("{}{bad}", config_maps("good", 5, "x")));
     site.write("other", &config_map("other", "x"));
     site.render();
-    let run = site.apply(&["--init"]).code(1).says("2 failed");
-    let run = run.says("port").says("nowhere.example.com");
+    let run = site.apply(&["--init"]).code(1).says("3 failed");
+    let run = run.says("port").says("nowhere.example.com").says("core/Secret/bad-object/encrypted").says("SOPS");
     assert_eq!(site.members().len(), 6, "{}", run.stdout);
     // It is tried again, what is good costs nothing, and once it is mended all is well.
-    site.apply(&[]).code(1).says("2 failed").says("6 unchanged");
+    site.apply(&[]).code(1).says("3 failed").says("6 unchanged");
     site.write("mixed", &config_maps("good", 5, "x"));
     site.render();
     site.apply(&[]).code(0);
