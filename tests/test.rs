@@ -4,19 +4,24 @@
 
 mod attack;
 mod browser;
+#[cfg(feature = "post")]
 mod ci;
 mod cli;
 mod compat;
 mod diff;
 mod errors;
+#[cfg(feature = "post")]
 mod forge;
 mod formats;
 mod fuzz;
 mod generated;
 mod layout;
+#[cfg(not(any(feature = "cluster", feature = "post")))]
+mod lean;
 mod lint;
 mod new;
 mod parity;
+#[cfg(feature = "post")]
 mod post;
 mod readme;
 mod render;
