@@ -161,5 +161,5 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: NAME-reader}]
     site.kubectl(&["apply", "-f", "-"], rights);
     let reader = site.plane.kubeconfig_of("live-reader", &["system:authenticated"]).display().to_string();
     let run = site.kcfg(&["diff", "--live", site.name, "--exit-code", "--kubeconfig", &reader]).code(1);
-    run.says("replicas");
+    run.says("replicas").says("may not patch");
 }
