@@ -180,3 +180,14 @@ fn subcharts_nest_only_so_deep() {
         (0..=DEPTH_MAX + 1).map(|depth| ChartFile { path: path(depth), bytes: CHART_YAML.as_bytes().into() }).collect();
     assert!(load("c", given).unwrap_err()[0].message.contains("nested more than"));
 }
+
+#[test]
+fn the_files_of_a_chart_are_counted() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    std::fs::write(folder.path().join("Chart.yaml"), CHART_YAML).expect("it can be written");
+    for number in 0..FILE_COUNT_MAX {
+        std::fs::File::create(folder.path().join(number.to_string())).expect("it can be made");
+    }
+    let error = read_folder(folder.path(), "charts/web", folder.path()).expect_err("that is one too many");
+    assert!(error.message.contains("more than 20000 files and folders (FILE_COUNT_MAX)"), "{error}");
+}

@@ -229,7 +229,9 @@ impl<'a> Executor<'a> {
 
     fn check_output(&self, span: Span) -> Result<()> {
         if self.out.len() > OUTPUT_BYTES_MAX {
-            return Err(self.error(span, format!("the output is larger than {OUTPUT_BYTES_MAX} bytes")));
+            return Err(
+                self.error(span, format!("the output is larger than {OUTPUT_BYTES_MAX} bytes (OUTPUT_BYTES_MAX)"))
+            );
         }
         Ok(())
     }

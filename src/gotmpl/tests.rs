@@ -177,6 +177,13 @@ fn limits_stop_what_would_overflow_the_stack() {
 }
 
 #[test]
+fn output_is_bounded() {
+    let (kind, message) = render(r#"{{ range 3000 }}{{ printf "%0100000d" 1 }}{{ end }}"#);
+    assert_eq!(kind, "error");
+    assert!(message.contains("the output is larger than 268435456 bytes (OUTPUT_BYTES_MAX)"), "{message}");
+}
+
+#[test]
 fn the_deepest_nesting_fits_the_stack() {
     // Every level goes through as many kinds of frames as one can.
     let inner = "{{ range list 1 }}{{ with print (print (include \"x\" .)) }}{{ . }}{{ end }}{{ end }}";

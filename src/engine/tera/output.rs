@@ -16,7 +16,7 @@ impl Limited {
     /// The error, if the limit was passed.
     pub fn passed(&self) -> Option<Diagnostic> {
         self.is_passed.then(|| {
-            Diagnostic::error(format!("this template gives more than {OUTPUT_BYTES_MAX} bytes"))
+            Diagnostic::error(format!("this template gives more than {OUTPUT_BYTES_MAX} bytes (OUTPUT_BYTES_MAX)"))
                 .help("look for loops inside loops")
         })
     }

@@ -219,7 +219,7 @@ fn limits_have_names_and_are_kept() {
         assert!(error.contains(expected), "{template}: {error}");
     };
     let long = "{% for i in range(end=100000) %}{% for j in range(end=1000) %}0123456789{% endfor %}{% endfor %}";
-    check(long, "gives more than 16777216 bytes");
+    check(long, "gives more than 16777216 bytes (OUTPUT_BYTES_MAX)");
     check("{{ range(end=100001) }}", "exceeds the limit of 100000");
     check("{{ 'x' | nindent(width=1001) }}", "not from 0 to 1000");
     check("{% component c() %}{{<c />}}{% endcomponent c %}{{<c />}}", "nested more than 20 deep");
