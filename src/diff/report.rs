@@ -1,10 +1,12 @@
 //! What a comparison found: the data that every report is made of. Secret values are masked already.
 
+use std::cmp::Reverse;
+
 use crate::manifest::ObjectId;
 use crate::yaml::Node;
 
 use super::change::Change;
-use super::flag::Flag;
+use super::flag::{Flag, Rule, Severity};
 
 /// Two values of the same thing, on the older and on the newer side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -189,6 +191,19 @@ impl Report {
 }
 
 impl ReleaseDiff {
+    /// The rules that its objects are flagged with, each once and as grave as it gets; the gravest first.
+    pub fn flags(&self) -> Vec<(Severity, Rule)> {
+        let mut flags: Vec<(Severity, Rule)> = Vec::new();
+        for flag in self.objects.iter().flat_map(|object| &object.flags) {
+            match flags.iter_mut().find(|(_, rule)| *rule == flag.rule) {
+                Some((severity, _)) => *severity = (*severity).max(flag.severity),
+                None => flags.push((flag.severity, flag.rule)),
+            }
+        }
+        flags.sort_by_key(|(severity, rule)| (Reverse(*severity), *rule));
+        flags
+    }
+
     /// `env/release`; empty for manifests that belong to none.
     pub fn path(&self, environment: &EnvironmentDiff) -> String {
         if environment.name.is_empty() { String::new() } else { format!("{}/{}", environment.name, self.name) }

@@ -267,15 +267,8 @@ fn table(page: &mut String, report: &Report) {
 }
 
 fn release_row(page: &mut String, environment: &EnvironmentDiff, release: &ReleaseDiff) {
-    let mut flags: Vec<(Severity, Rule)> = Vec::new();
-    for flag in release.objects.iter().flat_map(|object| &object.flags) {
-        match flags.iter_mut().find(|(_, rule)| *rule == flag.rule) {
-            Some((severity, _)) => *severity = (*severity).max(flag.severity),
-            None => flags.push((flag.severity, flag.rule)),
-        }
-    }
-    flags.sort_by_key(|(severity, rule)| (std::cmp::Reverse(*severity), *rule));
-    let flags: String = flags
+    let flags: String = release
+        .flags()
         .iter()
         .map(|(severity, rule)| format!("<span class=\"flag s{}\">{}</span> ", grade(*severity), rule.name()))
         .collect();

@@ -402,14 +402,7 @@ fn rows(report: &Report) -> Vec<(usize, String)> {
 }
 
 fn row(environment: &EnvironmentDiff, release: &ReleaseDiff) -> (usize, String) {
-    let mut flags: Vec<(Severity, Rule)> = Vec::new();
-    for flag in release.objects.iter().flat_map(|object| &object.flags) {
-        match flags.iter_mut().find(|(_, rule)| *rule == flag.rule) {
-            Some((severity, _)) => *severity = (*severity).max(flag.severity),
-            None => flags.push((flag.severity, flag.rule)),
-        }
-    }
-    flags.sort_by_key(|(severity, rule)| (std::cmp::Reverse(*severity), *rule));
+    let flags = release.flags();
     let rank = match flags.first() {
         Some((Severity::Danger, _)) => 1,
         Some((Severity::Caution, _)) => 2,
