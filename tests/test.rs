@@ -15,6 +15,7 @@ mod forge;
 mod formats;
 mod fuzz;
 mod generated;
+mod install;
 mod layout;
 #[cfg(not(any(feature = "cluster", feature = "post")))]
 mod lean;

@@ -8,6 +8,7 @@ mod diff;
 mod digests;
 mod files;
 mod init;
+mod install;
 mod lint;
 mod live;
 mod new;
@@ -17,6 +18,7 @@ mod progress;
 mod render;
 mod report;
 mod template;
+mod value_flags;
 mod watch;
 
 use std::ffi::OsString;
@@ -59,6 +61,7 @@ enum Verb {
     Template(Box<template::Args>),
     New(new::Args),
     Init(init::Args),
+    Install(Box<install::Args>),
 }
 
 /// Runs kcfg with the given command line, the program's name first.
@@ -83,6 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Template(arguments) => template::run(&dir, &arguments, &output),
         Verb::New(arguments) => new::run(&dir, &arguments, &output),
         Verb::Init(arguments) => init::run(&dir, &arguments, &output),
+        Verb::Install(arguments) => install::run(&arguments, &output),
     };
     match result {
         Ok(status) => status.into(),

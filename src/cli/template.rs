@@ -1,20 +1,18 @@
 //! `kcfg template`: one chart on standard output, in the form of `helm template`, so that the two can be compared.
 
-use std::io::Read as _;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::chart::{self, EngineKind};
+use crate::chart;
 use crate::engine::{self, Capabilities, KubeVersion, Randomness, RenderInput};
-use crate::error::{Diagnostic, Source, reason};
+use crate::error::Diagnostic;
 use crate::manifest::{self, HookEvent, Sorted};
 use crate::repo::Glob;
-use crate::values::set::{self, SetKind};
-use crate::values::{self, Layer, PreparedChart};
-use crate::yaml::{self, Node, Numbers, ReadOptions};
+use crate::values::{self, PreparedChart};
 
 use super::output::Finding;
+use super::value_flags::ValueFlags;
 use super::{Output, Status};
 
 /// Render one chart to standard output, as `helm template` does
@@ -24,24 +22,8 @@ pub struct Args {
     /// The release's name, then the chart's folder; the name may be left out
     #[arg(required = true, num_args = 1..=2, value_names = ["RELEASE", "CHART"])]
     positional: Vec<String>,
-    /// Values from a file (`-` reads standard input); later ones win
-    #[arg(long = "values", short = 'f', value_name = "FILE")]
-    values: Vec<String>,
-    /// Set a value: `a.b=1,list={x,y}`
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Set a value as text, whatever it looks like
-    #[arg(long, value_name = "KEY=VALUE")]
-    set_string: Vec<String>,
-    /// Set a value from JSON: `a={"b":[1,2]}`, or a whole JSON object
-    #[arg(long, value_name = "KEY=JSON")]
-    set_json: Vec<String>,
-    /// Set a value to the text of a file
-    #[arg(long, value_name = "KEY=FILE")]
-    set_file: Vec<String>,
-    /// Set a value to text without any escapes
-    #[arg(long, value_name = "KEY=TEXT")]
-    set_literal: Vec<String>,
+    #[command(flatten)]
+    values: ValueFlags,
     /// The release's namespace
     #[arg(long, short = 'n', default_value = "default")]
     namespace: String,
@@ -129,7 +111,7 @@ fn render(
     let loaded = chart::load(shown, chart::read_folder(path, shown, Path::new("/")).map_err(single)?)?;
     warnings.extend(loaded.warnings);
     let chart = Arc::new(loaded.chart);
-    let (merged, layers) = merge_values(args, chart.engine, warnings).map_err(single)?;
+    let (merged, layers) = args.values.merge(Vec::new(), chart.engine, warnings).map_err(single)?;
     let (prepared, more) = values::prepare_merged(&chart, &merged, layers)?;
     // What is large lives to the end of the process: to take it apart node by node is a tenth of the whole run.
     let prepared = ManuallyDrop::new(prepared);
@@ -164,71 +146,6 @@ fn render(
 fn collect_crds(chart: &PreparedChart, crds: &mut Crds) {
     crds.extend(chart.chart.crds.iter().map(|file| (format!("{}/{}", chart.full_path, file.path), file.bytes.clone())));
     chart.dependencies.iter().for_each(|dependency| collect_crds(dependency, crds));
-}
-
-/// The values of the command line, merged in Helm's order: files first, then the flags.
-fn merge_values(
-    args: &Args,
-    engine: EngineKind,
-    warnings: &mut Vec<Diagnostic>,
-) -> Result<(Node, Vec<Layer>), Diagnostic> {
-    let numbers = match engine {
-        EngineKind::Helm => Numbers::Float64,
-        EngineKind::Tera => Numbers::Exact,
-    };
-    let mut layers = Vec::new();
-    for file in &args.values {
-        let source = read_values(file)?;
-        let document = yaml::read(&source, &ReadOptions { numbers, ..ReadOptions::default() })?;
-        if !matches!(document.node.value, yaml::Value::Map(_) | yaml::Value::Null) {
-            let kind = document.node.value.kind_name();
-            return Err(Diagnostic::error(format!("values are a mapping, and this file holds {kind}"))
-                .at(&source, document.node.span)
-                .help("write `name: value` lines"));
-        }
-        warnings.extend(document.warnings);
-        layers.push(Layer { source, root: document.node });
-    }
-    let mut merged = values::merge_files(&layers);
-    let flags: [(SetKind<'_>, &[String]); 5] = [
-        (SetKind::Json, &args.set_json),
-        (SetKind::Typed, &args.set),
-        (SetKind::Text, &args.set_string),
-        (SetKind::File(&read_set_file), &args.set_file),
-        (SetKind::Literal, &args.set_literal),
-    ];
-    for (kind, expressions) in flags {
-        for expression in expressions {
-            set::parse_into(&mut merged, expression, kind)?;
-            // By itself an expression may be refused where it only changes what others set.
-            layers.extend(set::layer(expression, kind));
-        }
-    }
-    Ok((merged, layers))
-}
-
-/// The text of a file that --set-file names.
-fn read_set_file(path: &str) -> Result<String, Diagnostic> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Diagnostic::error(format!("cannot read the file that --set-file names: {}", reason(&error)))
-            .at_file(path)
-            .help("its path counts from the current folder")
-    })
-}
-
-/// The text of a values file; `-` is standard input.
-fn read_values(file: &str) -> Result<Arc<Source>, Diagnostic> {
-    let mut bytes = Vec::new();
-    let read = match file {
-        "-" => std::io::stdin().read_to_end(&mut bytes),
-        _ => std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut bytes)),
-    };
-    read.map_err(|error| {
-        Diagnostic::error(format!("cannot read this values file: {}", reason(&error)))
-            .at_file(file)
-            .help("paths of -f count from the current folder; `-` is standard input")
-    })?;
-    yaml::decode(&bytes, file)
 }
 
 /// What Helm puts before each document, up to its path.

@@ -214,6 +214,7 @@ impl Synchroniser {
         let environment = &tree.desired.environment;
         let wanted = tree.environment.as_ref().map(|document| document.cluster.clone()).unwrap_or_default();
         let actual = &self.cluster_uid;
+        let is_named = wanted.uid.is_some();
         if let Some(uid) = wanted.uid.filter(|uid| uid.as_str() != actual) {
             return Err(vec![
                 Diagnostic::error(format!(
@@ -246,11 +247,11 @@ impl Synchroniser {
                 )),
             ]);
         }
-        if parents.is_empty() && !options.initialises && !options.is_dry_run {
-            return Err(vec![
-                Diagnostic::error(format!("{environment} was never applied to this cluster"))
-                    .help("if this is the right one, say so once with --init"),
-            ]);
+        // Where the Environment names the cluster, Git has said that it is the right one.
+        if parents.is_empty() && !is_named && !options.initialises && !options.is_dry_run {
+            return Err(vec![Diagnostic::error(format!("{environment} was never applied to this cluster")).help(
+                "if this is the right one, say so once with --init, or name it in the Environment (cluster.uid)",
+            )]);
         }
         Ok(())
     }

@@ -160,6 +160,21 @@ impl ControlPlane {
         self.write_kubeconfig(user, groups, url)
     }
 
+    /// A kubeconfig of a service account of kcfg-system, with a token such as its Pod gets; and the token.
+    pub fn kubeconfig_of_account(&self, name: &str) -> (PathBuf, String) {
+        let path = format!("/api/v1/namespaces/kcfg-system/serviceaccounts/{name}/token");
+        let wanted = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let (status, answer) = self.request(Method::POST, &path, Some(("application/json", &wanted)));
+        assert_eq!(status, 201, "{answer}");
+        let token = string(&answer["status"]["token"]);
+        (write_kubeconfig(&self.keeper, name, &format!("token: {token}"), &self.url()), token)
+    }
+
+    /// The certificates that the API server's own can be checked with.
+    pub fn certificate(&self) -> PathBuf {
+        self.keeper.folder().join("certificates/apiserver.crt")
+    }
+
     /// What an object or a collection at this path holds; none where there is no such thing.
     pub fn get(&self, path: &str) -> Option<Value> {
         match self.request(Method::GET, path, None) {
@@ -359,7 +374,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
 fn write_files(keeper: &Keeper, port: u16) {
     let (private, public) = service_account_keys();
     let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
-                  rules:\n- {level: None, userGroups: [\"system:serviceaccounts\"]}\n- {level: Metadata}\n";
+                  rules:\n- {level: None, userGroups: [\"system:serviceaccounts:kube-system\"]}\n- {level: Metadata}\n";
     let files = [
         ("service-account.key", private),
         ("service-account.pub", public),

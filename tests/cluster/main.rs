@@ -10,6 +10,7 @@ mod control_plane;
 mod faults;
 mod harness;
 mod http;
+mod install;
 mod keeper;
 mod outage;
 mod owners;

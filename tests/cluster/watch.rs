@@ -13,16 +13,23 @@ use crate::site::{Site, config_map, config_maps};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 
-const SECRET: &str = "a long random text";
+/// What webhooks are signed with.
+pub const SECRET: &str = "a long random text";
 
 /// A running loop of a site, which follows the repository's HEAD; polls so seldom that only webhooks count.
-struct Loop {
+pub struct Loop {
     child: Child,
     port: u16,
     log: PathBuf,
 }
 
 impl Loop {
+    /// A loop that somebody else describes: it listens on that port, and its log goes to that file.
+    pub fn of(mut command: Command, port: u16, log: PathBuf) -> Loop {
+        let child = command.stdout(File::create(&log).expect("the folder is ours")).spawn().expect("kcfg can be run");
+        Loop { child, port, log }
+    }
+
     fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
         let folder = site.repo.path().join(".git");
         let (log, secret) = (folder.join(format!("{name}.log")), folder.join("webhook-secret"));
@@ -32,18 +39,17 @@ impl Loop {
         let (listen, secret) = (format!("127.0.0.1:{port}"), secret.display().to_string());
         let own = ["apply", site.name, "--watch", "--git-url", &url, "--poll", "3600", "--listen", &listen];
         let more = ["--webhook-secret-file", secret.as_str(), "--log-format", "json"];
-        let mut command = site.command(&[&own[..], &more, args].concat());
-        let child = command.stdout(File::create(&log).expect("the folder is ours")).spawn().expect("kcfg can be run");
-        Loop { child, port, log }
+        Loop::of(site.command(&[&own[..], &more, args].concat()), port, log)
     }
 
-    fn log(&self) -> String {
+    /// What it said so far.
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log can be read")
     }
 
     /// Waits until the log has a text so often.
     #[track_caller]
-    fn says(&self, text: &str, count: usize) {
+    pub fn says(&self, text: &str, count: usize) {
         let begin = Instant::now();
         while self.log().matches(text).count() < count {
             assert!(begin.elapsed() < Duration::from_secs(30), "the log lacks `{text}`:\n{}", self.log());
@@ -59,11 +65,13 @@ impl Loop {
         answer
     }
 
-    fn get(&self, path: &str) -> String {
+    /// The answer to a GET.
+    pub fn get(&self, path: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
     }
 
-    fn nudge(&self) {
+    /// Calls its webhook.
+    pub fn nudge(&self) {
         let head = "POST /webhook HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n";
         let answer = self.ask(&format!("{head}x-gitlab-token: {SECRET}\r\n\r\n{{}}"));
         assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
@@ -75,7 +83,7 @@ impl Loop {
     }
 
     /// Asks it to end, and waits for that.
-    fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         self.signal("-TERM");
         let code = self.child.wait().expect("it ends");
         let log = self.log();
