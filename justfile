@@ -43,6 +43,19 @@ test-lean *ARGS:
 control-plane:
     tests/cluster/control-plane/build.sh
 
+# The image: its files below target/image/root, the loop tried in them (needs root), and packed where there is buildah. Containerfile does the same from base images.
+image NAME="kcfg":
+    cargo rustc --quiet --locked --profile dist --bin kcfg -- -C target-feature=+crt-static -C relocation-model=static
+    ci/image/root.sh target/dist/kcfg target/image/root
+    KCFG_IMAGE_ROOT="{{justfile_directory()}}/target/image/root" cargo test --locked --test cluster image:: -- --ignored
+    ci/image/pack.sh target/image/root "{{NAME}}"
+
+# The same trial with the program of the tests, which is built in a minute.
+image-test:
+    cargo rustc --quiet --locked --bin kcfg -- -C target-feature=+crt-static -C relocation-model=static
+    ci/image/root.sh target/debug/kcfg target/image/debug
+    KCFG_IMAGE_ROOT="{{justfile_directory()}}/target/image/debug" cargo test --locked --test cluster image:: -- --ignored
+
 # kill -9 during `kcfg render` and `kcfg apply` at many random moments (the tests do it 5 times; SEED moves the moments), then each fuzz target for a while.
 soak KILLS="50" SEED="1" FUZZ_SECONDS="60":
     KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --test test attack::kill -- --nocapture

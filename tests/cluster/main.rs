@@ -8,8 +8,10 @@ mod apply;
 #[allow(dead_code)] // the bench uses it too, and other parts of it
 mod control_plane;
 mod faults;
+mod git_servers;
 mod harness;
 mod http;
+mod image;
 mod install;
 mod keeper;
 mod outage;

@@ -42,6 +42,11 @@ impl Loop {
         Loop::of(site.command(&[&own[..], &more, args].concat()), port, log)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log can be read")

@@ -1,15 +1,19 @@
 //! Against the real thing: a folder, `git http-backend` behind a small HTTP server, and sshd, all on this machine.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::*;
+
+#[path = "../../../tests/cluster/git_servers.rs"]
+mod servers;
+
+use servers::{Fault, HttpServer, SshServer, fixture};
 
 /// A repository to fetch from, with its working tree.
 struct Origin {
@@ -171,148 +175,6 @@ fn history_is_not_fetched_and_packs_do_not_pile_up() {
     assert_eq!(fs::read_dir(origin.cache()).unwrap().count(), 0);
 }
 
-/// What the HTTP server does beside what it should.
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
-    None,
-    /// Ends the connection after so many bytes of a pack.
-    Truncate(usize),
-    /// Accepts and says nothing.
-    Silent,
-    /// Sends a byte now and then.
-    Drip,
-    ServerError,
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name)
-}
-
-/// The server's side of a TLS connection.
-fn tls() -> rustls::ServerConnection {
-    use rustls::pki_types::pem::PemObject as _;
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let certificate = rustls::pki_types::CertificateDer::from_pem_file(fixture("server.pem")).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
-    rustls::ServerConnection::new(Arc::new(config.unwrap())).unwrap()
-}
-
-/// `git http-backend` behind HTTP/1.1; with an authorization, it is asked for, and the server speaks TLS.
-struct HttpServer {
-    port: u16,
-    requests: Arc<AtomicUsize>,
-    fault: Arc<Mutex<Fault>>,
-}
-
-impl HttpServer {
-    fn start(root: &Path, authorization: Option<&str>) -> HttpServer {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server = HttpServer { port, requests: Arc::default(), fault: Arc::new(Mutex::new(Fault::None)) };
-        let (requests, fault) = (server.requests.clone(), server.fault.clone());
-        let (root, authorization) = (root.to_owned(), authorization.map(str::to_owned));
-        // It ends with the test's process.
-        std::thread::spawn(move || {
-            for stream in listener.incoming().filter_map(Result::ok) {
-                requests.fetch_add(1, Ordering::Relaxed);
-                let (root, authorization, fault) = (root.clone(), authorization.clone(), *fault.lock().unwrap());
-                std::thread::spawn(move || match authorization {
-                    None => answer(stream, &root, None, fault),
-                    Some(authorization) => {
-                        let mut stream = rustls::StreamOwned::new(tls(), stream);
-                        answer(&mut stream, &root, Some(&authorization), fault);
-                        stream.conn.send_close_notify();
-                        let _ = stream.flush();
-                    }
-                });
-            }
-        });
-        server
-    }
-
-    fn url(&self, scheme: &str) -> String {
-        format!("{scheme}://127.0.0.1:{}/config", self.port)
-    }
-
-    fn set(&self, fault: Fault) {
-        *self.fault.lock().unwrap() = fault;
-    }
-}
-
-fn answer<S: Read + Write>(stream: S, root: &Path, authorization: Option<&str>, fault: Fault) {
-    let mut reader = BufReader::new(stream);
-    let mut first = String::new();
-    reader.read_line(&mut first).unwrap();
-    let mut words = first.split(' ');
-    let (method, target) = (words.next().unwrap_or("").to_owned(), words.next().unwrap_or("").to_owned());
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap() == 0 || line == "\r\n" {
-            break;
-        }
-        let (name, value) = line.trim().split_once(':').unwrap();
-        headers.push((name.to_lowercase(), value.trim().to_owned()));
-    }
-    let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    match fault {
-        Fault::Silent => return std::thread::sleep(Duration::from_secs(20)),
-        Fault::ServerError => {
-            return reader
-                .get_mut()
-                .write_all(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-                .unwrap();
-        }
-        _ => {}
-    }
-    if header("authorization") != authorization {
-        let refusal = b"HTTP/1.1 401 no\r\nwww-authenticate: Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        return reader.get_mut().write_all(refusal).unwrap();
-    }
-    let mut body = Vec::new();
-    if let Some(length) = header("content-length") {
-        body.resize(length.parse().unwrap(), 0);
-        reader.read_exact(&mut body).unwrap();
-    }
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let mut backend = Command::new("git")
-        .arg("http-backend")
-        .env("GIT_PROJECT_ROOT", root)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.directory")
-        .env("GIT_CONFIG_VALUE_0", "*")
-        .env("GIT_PROTOCOL", header("git-protocol").unwrap_or(""))
-        .env("HTTP_CONTENT_ENCODING", header("content-encoding").unwrap_or(""))
-        .env("REQUEST_METHOD", method)
-        .env("PATH_INFO", path.replacen("/config", "/config/.git", 1))
-        .env("QUERY_STRING", query)
-        .env("CONTENT_TYPE", header("content-type").unwrap_or(""))
-        .env("CONTENT_LENGTH", body.len().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    backend.stdin.take().unwrap().write_all(&body).unwrap();
-    let output = backend.wait_with_output().unwrap().stdout;
-    let split = output.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
-    let (head, rest) = (&output[..split], &output[split + 4..]);
-    let head = String::from_utf8_lossy(head).replace("Status: ", "X-Status: ");
-    let head = format!("HTTP/1.1 200 OK\r\n{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", rest.len());
-    let stream = reader.get_mut();
-    let is_pack = rest.windows(4).any(|w| w == b"PACK");
-    let _ = stream.write_all(head.as_bytes());
-    let _ = match fault {
-        Fault::Truncate(count) if is_pack => stream.write_all(&rest[..count.min(rest.len())]),
-        Fault::Drip if is_pack => rest.iter().try_for_each(|b| {
-            std::thread::sleep(Duration::from_millis(200));
-            stream.write_all(&[*b])
-        }),
-        _ => stream.write_all(rest),
-    };
-}
-
 #[test]
 fn https_with_a_token() {
     let origin = Origin::new();
@@ -368,63 +230,8 @@ fn a_server_that_breaks_off_is_slow_or_gone_changes_nothing() {
     assert!(error(gone.fetch(&NONE)).contains("fetching http://127.0.0.1"));
 }
 
-/// sshd for the user who runs the tests, with one host key and one client's key.
-struct SshServer {
-    child: Child,
-    folder: tempfile::TempDir,
-    port: u16,
-    user: String,
-}
-
-impl SshServer {
-    fn start() -> SshServer {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        for name in ["host", "other", "client"] {
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &at(name)]).status();
-            assert!(made.expect("ssh-keygen is installed (openssh-client)").success());
-        }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nAcceptEnv GIT_PROTOCOL\nLogLevel ERROR\n",
-            at("host"),
-            at("client.pub"),
-        );
-        fs::write(at("config"), config).unwrap();
-        // What the Debian package's service makes.
-        let _ = fs::create_dir_all("/run/sshd");
-        let child =
-            Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &at("config")]).stderr(Stdio::null()).spawn();
-        let child = child.expect("sshd is installed (openssh-server)");
-        let until = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "sshd does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap().trim().to_owned();
-        SshServer { child, folder, port, user }
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).unwrap()
-    }
-
-    fn url(&self, path: &Path) -> String {
-        format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, path.display())
-    }
-
-    fn credentials(&self, key: &str, host_key: &str) -> GitCredentials {
-        let known_hosts = format!("[127.0.0.1]:{} {}", self.port, self.read(&format!("{host_key}.pub")));
-        GitCredentials::Ssh { key: self.read(key), known_hosts }
-    }
-}
-
-impl Drop for SshServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn credentials(server: &SshServer, key: &str, host_key: &str) -> GitCredentials {
+    GitCredentials::Ssh { key: server.read(key), known_hosts: server.known_hosts(host_key) }
 }
 
 #[test]
@@ -432,7 +239,7 @@ fn ssh_with_a_deploy_key() {
     let origin = Origin::new();
     let first = origin.commit("it's", b"1");
     let server = SshServer::start();
-    let good = server.credentials("client", "host");
+    let good = credentials(&server, "client", "host");
     let mut remote = origin.remote(&server.url(&origin.path()), "main");
     let one = remote.fetch(&good).unwrap();
     assert_eq!((one.commit.as_str(), content(&one, "it's").as_str()), (first.as_str(), "1"));
@@ -444,11 +251,11 @@ fn ssh_with_a_deploy_key() {
     let broken = GitCredentials::Ssh { key: "no key".into(), known_hosts: server.read("host.pub") };
     for (credentials, expected) in [
         (
-            server.credentials("client", "other"),
+            credentials(&server, "client", "other"),
             format!("[127.0.0.1]:{port} shows another key than the known hosts have"),
         ),
         (unknown, format!("[127.0.0.1]:{port} is not among the known hosts; it shows the key ssh-ed25519 SHA256:")),
-        (server.credentials("other", "host"), format!("[127.0.0.1]:{port} refuses the deploy key")),
+        (credentials(&server, "other", "host"), format!("[127.0.0.1]:{port} refuses the deploy key")),
         (broken, "the deploy key cannot be read".into()),
     ] {
         let message = error(remote.fetch(&credentials));
