@@ -73,6 +73,13 @@ pub fn run(args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
     check_names(args).map_err(|error| vec![error])?;
     let name = release_name(&args.environment);
     let mut warnings = Vec::new();
+    // A port stands before the first `/` behind it.
+    if !args.image.rsplit('/').next().unwrap_or_default().contains([':', '@']) {
+        warnings.push(
+            Diagnostic::warning(format!("the image {} has no tag and no digest", visible(&args.image)))
+                .help("whatever its registry calls `latest` would run; name a digest, or a tag that never moves"),
+        );
+    }
     let result = render(args, &name, &remote, &mut warnings);
     output.report(warnings.into_iter().map(Finding::from));
     let (objects, values) = result?;
