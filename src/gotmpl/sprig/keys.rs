@@ -105,11 +105,11 @@ const FIXED: [FixedKeys; 2] = [
 
 /// A new RSA key of 2048 bits, for a certificate.
 pub(super) fn new_rsa(generator: &mut dyn Generator) -> Result<Key, String> {
-    rsa_key::<16>(generator, |fixed| fixed.rsa_2048)
+    rsa_key::<16, 20>(generator, |fixed| fixed.rsa_2048)
 }
 
-/// A key of two primes of 64 × `N` bits.
-fn rsa_key<const N: usize>(
+/// A key of two primes of 64 × `N` bits, which `L` limbs of 52 bits hold with four to spare.
+fn rsa_key<const N: usize, const L: usize>(
     generator: &mut dyn Generator,
     fixed: fn(&FixedKeys) -> &'static str,
 ) -> Result<Key, String> {
@@ -120,7 +120,7 @@ fn rsa_key<const N: usize>(
         return Key::parse(fixed(&FIXED[variant.min(1)]));
     }
     let failed = |error: &dyn std::fmt::Display| format!("error generating rsa key: {error}");
-    let [p, q] = primes::two_primes::<N>(&mut |bytes| generator.fill(bytes))
+    let [p, q] = primes::two_primes::<N, L>(&mut |bytes| generator.fill(bytes))
         .map(|prime| BoxedUint::from_be_slice_vartime(&prime));
     // It checks that the parts belong together.
     let key = rsa::PrivateKey::from_p_q(p, q, primes::PUBLIC_EXPONENT.into()).map_err(|error| failed(&error))?;
@@ -132,7 +132,7 @@ fn generate(host: &mut dyn Host, kind: &str) -> Result<String, String> {
     let generator = host.generator();
     let mut seed = [0; 32];
     match kind {
-        "" | "rsa" => Ok(rsa_key::<32>(generator, |fixed| fixed.rsa_4096)?.to_pem()),
+        "" | "rsa" => Ok(rsa_key::<32, 40>(generator, |fixed| fixed.rsa_4096)?.to_pem()),
         "ed25519" => {
             generator.fill(&mut seed);
             Ok(Key::Ed25519 { seed }.to_pem())

@@ -17,6 +17,11 @@ mod der;
 mod dicts;
 mod encoding;
 mod keys;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_lanes.rs"]
+mod lanes;
 mod lists;
 mod merge;
 mod numbers;

@@ -8,15 +8,19 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use archmage::{SimdToken as _, X64V4xToken};
+
+use super::lanes;
+
 /// A number of `N` words of 64 bits, the lowest first.
-type Number<const N: usize> = [u64; N];
+pub(super) type Number<const N: usize> = [u64; N];
 
 /// Odd numbers that are looked at from one random start; more than twenty primes are among them for all sizes here.
 const WINDOW: usize = 1 << 14;
 /// Factors below this are sieved out.
 const SMALL_PRIME_MAX: u32 = 1 << 17;
-/// Random bases of the Miller-Rabin test: errors are rarer than 2^-112 (FIPS 186-5, table B.1).
-const ROUNDS: usize = 5;
+/// Random bases of the Miller-Rabin test: of five errors are rarer than 2^-112 (FIPS 186-5, table B.1), and lanes do eight at once.
+const ROUNDS: usize = lanes::COUNT;
 /// What both p - 1 and q - 1 must have no common factor with: the public exponent, a prime.
 pub(super) const PUBLIC_EXPONENT: u64 = 65537;
 
@@ -42,15 +46,16 @@ static SMALL_PRIMES: LazyLock<Vec<(u64, Vec<u32>)>> = LazyLock::new(|| {
     groups
 });
 
-/// Two primes of 64 × `N` bits each, big-endian, whose product has twice as many bits.
-pub(super) fn two_primes<const N: usize>(fill: &mut dyn FnMut(&mut [u8])) -> [Vec<u8>; 2] {
+/// Two primes of 64 × `N` bits each, big-endian, whose product has twice as many bits. `L` limbs of 52 bits hold four bits
+/// more than such a prime has.
+pub(super) fn two_primes<const N: usize, const L: usize>(fill: &mut dyn FnMut(&mut [u8])) -> [Vec<u8>; 2] {
     loop {
         let searches: [Search<N>; 2] = std::array::from_fn(|_| Search::new(fill));
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             // Without a second thread the first one does it all.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, || work(&searches, &next));
-            work(&searches, &next);
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || work::<N, L>(&searches, &next));
+            work::<N, L>(&searches, &next);
         });
         let [p, q] = searches.each_ref().map(Search::result);
         if let (Some(p), Some(q)) = (p, q)
@@ -72,15 +77,21 @@ struct Search<const N: usize> {
     is_found: AtomicBool,
 }
 
-/// Takes candidates for either prime in turn until there is one of each.
-fn work<const N: usize>(searches: &[Search<N>; 2], next: &AtomicUsize) {
+/// Takes candidates for either prime in turn, as many as are tested at once, until there is one of each.
+fn work<const N: usize, const L: usize>(searches: &[Search<N>; 2], next: &AtomicUsize) {
+    let lanes = X64V4xToken::summon();
+    let count = if lanes.is_some() { lanes::COUNT } else { 1 };
     loop {
         let turn = next.fetch_add(1, Ordering::Relaxed);
-        let (search, at) = (&searches[turn % 2], turn / 2);
+        let (search, at) = (&searches[turn % 2], turn / 2 * count);
         let done = |search: &Search<N>| search.is_found.load(Ordering::Relaxed) || at >= search.distances.len();
         if !done(search) {
-            if is_prime(&search.candidate(at), &search.bases) {
-                search.found.store(at, Ordering::Relaxed);
+            let found = match lanes {
+                Some(lanes) => search.find_in_lanes::<L>(lanes, at),
+                None => is_prime(&search.candidate(at), &search.bases).then_some(at),
+            };
+            if let Some(found) = found {
+                search.found.store(found, Ordering::Relaxed);
                 search.is_found.store(true, Ordering::Release);
             }
         } else if searches.iter().all(done) {
@@ -124,6 +135,17 @@ impl<const N: usize> Search<N> {
         Search { start, distances, bases, found: AtomicUsize::new(0), is_found: AtomicBool::new(false) }
     }
 
+    /// The first prime among the next candidates from the given one on.
+    fn find_in_lanes<const L: usize>(&self, lanes: X64V4xToken, at: usize) -> Option<usize> {
+        // After the last one it stands in again.
+        let at: [usize; lanes::COUNT] = std::array::from_fn(|lane| (at + lane).min(self.distances.len() - 1));
+        let candidates = at.map(|at| self.candidate(at));
+        let passed = lanes::pass_base_two::<N, L>(lanes, &candidates);
+        (0..lanes::COUNT)
+            .find(|lane| passed[*lane] && lanes::passes_bases::<N, L>(lanes, &candidates[*lane], &self.bases))
+            .map(|lane| at[lane])
+    }
+
     fn candidate(&self, at: usize) -> Number<N> {
         let mut number = self.start;
         let mut carry = u64::from(self.distances[at]);
@@ -157,19 +179,19 @@ fn is_prime<const N: usize>(n: &Number<N>, bases: &[Number<N>]) -> bool {
 }
 
 /// Arithmetic modulo an odd number whose highest bit is set; numbers are in Montgomery form, x·2^(64N).
-struct Modulus<'a, const N: usize> {
-    n: &'a Number<N>,
+pub(super) struct Modulus<'a, const N: usize> {
+    pub(super) n: &'a Number<N>,
     /// -1/n modulo 2^64.
-    inverse: u64,
-    one: Number<N>,
+    pub(super) inverse: u64,
+    pub(super) one: Number<N>,
     minus_one: Number<N>,
     /// n - 1 is this shifted left by `twos`.
-    odd_part: Number<N>,
-    twos: usize,
+    pub(super) odd_part: Number<N>,
+    pub(super) twos: usize,
 }
 
 impl<'a, const N: usize> Modulus<'a, N> {
-    fn new(n: &'a Number<N>) -> Modulus<'a, N> {
+    pub(super) fn new(n: &'a Number<N>) -> Modulus<'a, N> {
         // Newton's method doubles the right bits each time; an odd number is its own inverse modulo 8.
         let mut inverse = n[0];
         for _ in 0..5 {
@@ -336,7 +358,7 @@ fn is_below<const N: usize>(a: &Number<N>, b: &Number<N>) -> bool {
 }
 
 /// a - b modulo 2^(64N).
-fn subtract<const N: usize>(a: &mut Number<N>, b: &Number<N>) {
+pub(super) fn subtract<const N: usize>(a: &mut Number<N>, b: &Number<N>) {
     let mut borrow = false;
     for (a, b) in a.iter_mut().zip(b) {
         let (difference, under) = a.overflowing_sub(*b);
@@ -347,7 +369,7 @@ fn subtract<const N: usize>(a: &mut Number<N>, b: &Number<N>) {
 }
 
 /// 2a modulo n, for an a below n.
-fn double<const N: usize>(a: &mut Number<N>, n: &Number<N>) {
+pub(super) fn double<const N: usize>(a: &mut Number<N>, n: &Number<N>) {
     let mut carry = 0;
     for word in a.iter_mut() {
         (*word, carry) = (*word << 1 | carry, *word >> 63);
@@ -394,9 +416,43 @@ mod tests {
     }
 
     #[test]
+    fn lanes_find_what_words_find() {
+        // Without such a processor there is nothing to compare.
+        let Some(lanes) = X64V4xToken::summon() else { return };
+        let mut generator = RealGenerator::new();
+        fn compare<const N: usize, const L: usize>(
+            lanes: X64V4xToken,
+            generator: &mut RealGenerator,
+            batches: usize,
+        ) -> usize {
+            let search = Search::<N>::new(&mut |bytes| generator.fill(bytes));
+            let mut primes = 0;
+            for at in (0..batches * lanes::COUNT).step_by(lanes::COUNT) {
+                let candidates: [Number<N>; lanes::COUNT] = std::array::from_fn(|lane| search.candidate(at + lane));
+                let passed = lanes::pass_base_two::<N, L>(lanes, &candidates);
+                for (candidate, passed) in candidates.iter().zip(passed) {
+                    let is_prime = is_prime(candidate, &search.bases);
+                    assert_eq!(is_prime, passed, "{candidate:x?}");
+                    assert_eq!(
+                        is_prime,
+                        lanes::passes_bases::<N, L>(lanes, candidate, &search.bases),
+                        "{candidate:x?}"
+                    );
+                    primes += usize::from(is_prime);
+                }
+            }
+            primes
+        }
+        let primes: usize = (0..3).map(|_| compare::<2, 3>(lanes, &mut generator, 4)).sum();
+        assert!(primes > 0);
+        compare::<4, 6>(lanes, &mut generator, 4);
+        compare::<16, 20>(lanes, &mut generator, 1);
+    }
+
+    #[test]
     fn two_primes_make_a_modulus_of_full_size() {
         let mut generator = RealGenerator::new();
-        let [p, q] = two_primes::<2>(&mut |bytes| generator.fill(bytes));
+        let [p, q] = two_primes::<2, 3>(&mut |bytes| generator.fill(bytes));
         let number = |bytes: &[u8]| u128::from_be_bytes(bytes.try_into().unwrap());
         let (p, q) = (number(&p), number(&q));
         assert!(p >> 126 == 3 && q >> 126 == 3 && p != q);
