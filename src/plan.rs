@@ -1,6 +1,8 @@
 //! Desired objects × live objects → what is to be done and why: an ordered list of steps, and nothing else. Pure: no
 //! cluster is asked, so every rule is a row of a table in the tests.
 
+pub mod hooks;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
@@ -88,6 +90,8 @@ pub struct DesiredRelease {
     pub set: String,
     /// Its objects, by file name.
     pub objects: Vec<DesiredObject>,
+    /// How those of them that are hooks are run.
+    pub hooks: Vec<hooks::Hook>,
     /// Whether its sources changed after it was rendered.
     pub is_stale: bool,
 }
@@ -276,6 +280,8 @@ pub enum HoldReason {
     SameUid,
     /// Something of the release could not be applied.
     Partial,
+    /// A hook that runs before it failed, or has not ended.
+    Hook(String),
 }
 
 impl fmt::Display for HoldReason {
@@ -291,6 +297,7 @@ impl fmt::Display for HoldReason {
             HoldReason::Uncertain(what) => write!(f, "nothing is deleted while it is not known what is there: {what}"),
             HoldReason::SameUid => f.write_str("the same object is wanted under another API group"),
             HoldReason::Partial => f.write_str("something else could not be applied, which may depend on it"),
+            HoldReason::Hook(why) => f.write_str(why),
         }
     }
 }

@@ -52,7 +52,10 @@ pub struct Args {
     /// Wait until everything is ready
     #[arg(long)]
     wait: bool,
-    /// How long each release may take to become ready, in seconds
+    /// Run hooks anew that failed, without a pause and however often they failed
+    #[arg(long)]
+    retry_hooks: bool,
+    /// How long each release may take to become ready, and each hook to end, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_DEFAULT.as_secs())]
     timeout: u64,
     #[command(flatten)]
@@ -79,6 +82,8 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         shows: Vec::new(),
         adopts: args.adopt,
         initialises: args.init,
+        hook_timeout: Some(Duration::from_secs(args.timeout)),
+        retries_hooks: args.retry_hooks,
         wait: args.wait.then(|| Duration::from_secs(args.timeout)),
     };
     if args.watch.is_given() {
@@ -155,13 +160,14 @@ fn print_summary(report: &SyncReport, output: &Output) {
     let stale = report.releases.iter().filter(|release| release.is_stale).count();
     let extra = |count: usize, word: &str| if count > 0 { format!(", {count} {word}") } else { String::new() };
     output.line(&format!(
-        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}{}; {} requests ({:.3} s)",
+        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}{}{}; {} requests ({:.3} s)",
         report.environment,
         counts.applied,
         counts.unchanged,
         counts.pruned,
         counts.held,
         counts.failed,
+        extra(report.count(&Outcome::Ran), "hooks run"),
         extra(counts.released, "released"),
         extra(counts.unready, "not ready"),
         extra(refused, if refused == 1 { "release refused" } else { "releases refused" }),
@@ -207,7 +213,8 @@ fn json(report: &SyncReport, is_dry_run: bool) -> String {
         "held": report.hold.as_ref().map(|hold| json!({"reason": hold.excess, "removal": hold.removal})),
         "stale": report.releases.iter().filter(|release| release.is_stale).count(),
         "counts": {"applied": counts.applied, "unchanged": counts.unchanged, "pruned": counts.pruned,
-                   "released": counts.released, "held": counts.held, "failed": counts.failed, "notReady": counts.unready},
+                   "released": counts.released, "held": counts.held, "failed": counts.failed, "notReady": counts.unready,
+                   "hooksRun": report.count(&Outcome::Ran)},
         "requests": report.requests,
         "seconds": report.seconds,
     })

@@ -16,6 +16,7 @@
 //! | `apply` | one object: server-side apply, conflicts, ownership |
 //! | `fields`, `takeover` | fields that are left to others; fields taken over from other deployers |
 //! | `order` | many objects: namespaces, definitions, the rest by kind, webhooks last |
+//! | `hooks`, `hook` | Helm hooks: which releases wait for theirs, and what is remembered; running them |
 //! | `prune` | what left the tree: deleted, released, or held |
 //! | `wait` | until objects are ready |
 //! | `parallel` | many requests at a time, within a limit |
@@ -57,6 +58,10 @@ pub mod generated;
 pub mod git;
 #[cfg(feature = "cluster")]
 pub mod health;
+#[cfg(feature = "cluster")]
+pub mod hook;
+#[cfg(feature = "cluster")]
+pub mod hooks;
 #[cfg(feature = "cluster")]
 pub mod lease;
 #[cfg(feature = "cluster")]

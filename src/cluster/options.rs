@@ -47,6 +47,10 @@ pub struct SyncOptions {
     pub adopts: bool,
     /// The cluster may be one that this environment was never applied to.
     pub initialises: bool,
+    /// How long one hook may take; none for Helm's default.
+    pub hook_timeout: Option<Duration>,
+    /// Run hooks without a pause that failed, and however often they failed.
+    pub retries_hooks: bool,
     /// Wait until what was applied is ready, each release at most this long; none for not waiting.
     pub wait: Option<Duration>,
 }

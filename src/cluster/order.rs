@@ -140,7 +140,10 @@ async fn one(context: &Context, step: &Step) -> Result<Applied, String> {
 }
 
 /// Writes the values of a Secret that are made up in the cluster, before the Secret itself.
-async fn fill(client: &Client, path: &str, node: &Node, was_applied: bool) -> Result<(), String> {
+///
+/// # Errors
+/// They may not be made up now, or cannot be written.
+pub async fn fill(client: &Client, path: &str, node: &Node, was_applied: bool) -> Result<(), String> {
     let desired = serde_json::to_value(node).map_err(|error| error.to_string())?;
     let live: Option<serde_json::Value> = match client.send(&Call::get(path, Accept::Json)).await {
         Ok(answer) => Some(answer.json().map_err(|failure| failure.to_string())?),

@@ -26,6 +26,10 @@ pub enum Outcome {
     Terminating,
     /// It was applied, and is not ready.
     Unready,
+    /// A hook: it begins.
+    Started,
+    /// A hook: it ended well.
+    Ran,
     /// It could not be done.
     Failed,
 }
@@ -43,6 +47,8 @@ impl Outcome {
             Outcome::Held => "held",
             Outcome::Terminating => "deleting",
             Outcome::Unready => "not ready",
+            Outcome::Started => "started",
+            Outcome::Ran => "ran",
             Outcome::Failed => "failed",
         }
     }

@@ -34,6 +34,8 @@ pub struct Run<'s, 'f> {
     pub uids: HashSet<Box<str>>,
     /// Objects that could not be applied.
     pub failed: HashSet<ObjectId>,
+    /// Releases some of whose hooks failed or have not ended.
+    pub hook_failures: BTreeSet<usize>,
     sink: &'s mut (dyn FnMut(&ObjectResult) + 'f),
 }
 
@@ -57,6 +59,7 @@ impl<'s, 'f> Run<'s, 'f> {
             keys: HashSet::new(),
             uids: HashSet::new(),
             failed: HashSet::new(),
+            hook_failures: BTreeSet::new(),
             sink,
         }
     }
@@ -102,6 +105,16 @@ impl<'s, 'f> Run<'s, 'f> {
             _ => Outcome::Changed,
         };
         self.note(&release.name, &release.objects[step.object].id, outcome, reason.to_string());
+    }
+
+    /// Notes that an object is not applied for now.
+    pub fn held(&mut self, step: &Step, why: &str) {
+        let tree = self.tree.clone();
+        let release = &tree.desired.releases[step.release];
+        let id = &release.objects[step.object].id;
+        self.is_complete[step.release] = false;
+        self.failed.insert(id.clone());
+        self.note(&release.name, id, Outcome::Held, why.to_owned());
     }
 
     /// Notes how an apply ended.
@@ -192,7 +205,10 @@ impl<'s, 'f> Run<'s, 'f> {
             self.report.releases.push(ReleaseResult {
                 name: release.name.clone(),
                 digest: Some(release.digest.clone()),
-                state: if self.is_complete[index] { ReleaseState::Applied } else { ReleaseState::Partial },
+                state: match self.is_complete[index] && !self.hook_failures.contains(&index) {
+                    true => ReleaseState::Applied,
+                    false => ReleaseState::Partial,
+                },
                 is_stale: release.is_stale,
             });
         }

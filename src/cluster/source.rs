@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::error::{Diagnostic, Source as Text};
-use crate::manifest::HOOK_ANNOTATION;
+use crate::manifest::HookRules;
 use crate::pipeline;
+use crate::plan::hooks::Hook;
 use crate::plan::{Desired, DesiredObject, DesiredRelease, ShortHash};
 use crate::release::{self, Environment, EnvironmentDocs};
 use crate::rendered::{
@@ -201,17 +202,20 @@ fn release(
         return Err(Diagnostic::error(what).at_file(format!("{shown}/{SUM_FILE}")).help(RENDER_HELP));
     }
     let mut objects = Vec::with_capacity(sum.files.len());
+    let mut hooks = Vec::new();
     for (line, file) in sum.files.iter().zip(files) {
         let at = || format!("{shown}/{}", line.name);
         let id = line.id.parse().map_err(|why: String| Diagnostic::error(why).at_file(at()))?;
-        let is_hook = file.mentions_hook && {
-            let node = parse(&file.place.bytes(git, &at())?, &at())?;
-            node.at(&["metadata", "annotations", HOOK_ANNOTATION]).is_some()
+        let rules = match file.mentions_hook {
+            true => HookRules::of(&parse(&file.place.bytes(git, &at())?, &at())?),
+            false => None,
         };
+        let is_hook = rules.is_some();
+        hooks.extend(rules.map(|rules| Hook { object: objects.len(), rules }));
         objects.push(DesiredObject { id, content: ShortHash::from_hex(&line.hash), is_hook });
     }
     let set = parent::set_id(&parent::parent_name(environment, name));
-    Ok(DesiredRelease { name: name.to_owned(), digest: sum.digest(), set, objects, is_stale: false })
+    Ok(DesiredRelease { name: name.to_owned(), digest: sum.digest(), set, objects, hooks, is_stale: false })
 }
 
 fn parse(bytes: &[u8], shown: &str) -> Result<Node, Diagnostic> {

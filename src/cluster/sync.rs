@@ -11,6 +11,8 @@ use crate::plan::{self, Departure, End, Entry, Known, LiveObject, OWN_NAMESPACE,
 
 use super::client::{Accept, Call, Client, Failure, Gate};
 use super::discovery::{Discovery, Resource};
+use super::hooks::Hooks;
+use super::order::Done;
 use super::parallel::each;
 use super::parent::{self, DIGEST_KEY, ENVIRONMENT_LABEL, Parent, STATE_KEY};
 use super::prune::Departed;
@@ -87,7 +89,9 @@ impl Synchroniser {
         let (mut parents, known) = self.learn(tree, options).await?;
         let plan = plan::plan(&tree.desired, &known);
         let mut run = Run::new(tree, sink);
+        let mut hooks = Hooks::of(tree, &parents, &plan.applies, options);
         let applies = run.sort(plan.applies);
+        let applies = hooks.hold(&mut run, &mut parents, applies);
         run.report.hold = plan.hold;
         if options.is_dry_run {
             let steps: Vec<Step> = applies.iter().filter(|step| options.is_selected(tree, step)).cloned().collect();
@@ -99,10 +103,12 @@ impl Synchroniser {
                 .collect();
             let found = compare::compare(&self.client, &self.discovery, tree, &known, &steps, &departures).await;
             run.report.live = Some(LiveDiff { cluster: self.client.name(), pairs: found.pairs, notes: found.notes });
+            hooks.planned(&mut run);
             applies.iter().for_each(|step| run.planned(step));
             plan.departures.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
         } else {
-            self.carry_out(&mut run, &mut parents, Arc::new(known), applies, plan.departures, options).await?;
+            let steps = (applies, plan.departures);
+            self.carry_out(&mut run, &mut hooks, &mut parents, Arc::new(known), steps, options).await?;
         }
         let mut report = run.finish();
         report.requests = self.client.requests() - requests_before;
@@ -137,17 +143,17 @@ impl Synchroniser {
     async fn carry_out(
         &mut self,
         run: &mut Run<'_, '_>,
+        hooks: &mut Hooks,
         parents: &mut BTreeMap<String, Parent>,
         known: Arc<Known>,
-        applies: Vec<Step>,
-        mut departures: Vec<Departure>,
+        (applies, mut departures): (Vec<Step>, Vec<Departure>),
         options: &SyncOptions,
     ) -> Result<(), Vec<Diagnostic>> {
         let single = |doing: &'static str| move |failure: Failure| vec![failure.diagnostic(doing)];
         let tree = run.tree.clone();
         let environment = tree.desired.environment.clone();
-        if !applies.is_empty() {
-            self.prepare(&tree, parents, &applies).await.map_err(single("record what is to be applied"))?;
+        if !applies.is_empty() || hooks.due().next().is_some() {
+            self.prepare(&tree, parents, &applies, hooks).await.map_err(single("record what is to be applied"))?;
             let mut context = order::Context {
                 client: self.client.clone(),
                 discovery: self.discovery.clone(),
@@ -156,33 +162,44 @@ impl Synchroniser {
                 environment_label: parent::environment_label(&environment).into(),
                 may_delete: tree.desired.refused.is_empty() && known.unlisted.is_empty() && known.uncertain.is_none(),
             };
-            let done = order::apply_all(&mut context, applies, |done| run.applied(done, &known)).await;
-            self.discovery = context.discovery;
-            for (step, result) in done {
-                let release = &tree.desired.releases[step.release];
-                let object = &release.objects[step.object];
-                let Some(parent) = parents.get_mut(&release.name) else { continue };
-                let key = ShortHash::of_id(&object.id);
-                let Ok(applied) = result else {
-                    // What was applied before is what is there, as far as anybody knows.
-                    let before = known.inventories.get(&release.name).and_then(|known| known.entries.get(&key));
-                    if let Some(before) = before {
-                        parent.inventory.entries.insert(key, *before);
-                    }
-                    continue;
-                };
-                run.uids.insert(applied.live.uid);
-                run.keys.insert(key);
-                let entry = Entry { content: object.content, state: applied.live.state };
-                parent.inventory.entries.insert(key, entry);
+            let (first, beside, mut after) = hooks.split(applies, &tree, &known);
+            if !first.is_empty() {
+                let done = order::apply_all(&mut context, first, |done| run.applied(done, &known)).await;
+                enter(run, parents, &known, done);
             }
+            let mut running = hooks.start(&context, &self.preempt);
+            let done = order::apply_all(&mut context, beside, |done| {
+                run.applied(done, &known);
+                running.tell(run);
+            });
+            let done = done.await;
+            enter(run, parents, &known, done);
+            while let Some((name, result)) = running.next(run).await {
+                let ended = hooks.ended(&self.client, run, parents, &name, result).await;
+                let (index, stop) = ended.map_err(single("record how hooks ended"))?;
+                let steps = after.remove(&index).unwrap_or_default();
+                if let Some(why) = stop {
+                    run.is_complete[index] = false;
+                    steps.iter().for_each(|step| run.held(step, &why));
+                    enter(run, parents, &known, steps.into_iter().map(|step| (step, Err(why.clone()))).collect());
+                    continue;
+                }
+                let done = order::apply_all(&mut context, steps, |done| run.applied(done, &known)).await;
+                enter(run, parents, &known, done);
+            }
+            self.discovery = context.discovery;
         }
+        hooks.keep(&self.client, run, parents).await;
         run.hold_after_applies(&mut departures);
+        let discovery = self.discovery.clone();
+        let (client, preempt) = (self.client.clone(), self.preempt.clone());
+        let shared = (&client, &discovery, &preempt);
+        let ended = hooks.before_deletes(shared, run, parents, &known, &mut departures).await;
+        ended.map_err(single("run the hooks before what left the tree is deleted"))?;
         let (now, later): (Vec<Departure>, Vec<Departure>) =
             departures.into_iter().partition(|departure| matches!(departure.end, End::Delete | End::Release(_)));
         later.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
         let mut left: Vec<Departure> = later;
-        let discovery = self.discovery.clone();
         let departed =
             prune::depart_all(&self.client, &self.discovery, now, |d, departed| run.departed(d, departed, &discovery));
         for (departure, departed) in departed.await {
@@ -190,7 +207,11 @@ impl Synchroniser {
                 left.push(departure);
             }
         }
-        self.record(run, parents, &known, &left).await.map_err(single("record what was applied"))?;
+        let ended = hooks.after_deletes(shared, run, parents, &left).await;
+        ended.map_err(single("run the hooks after what left the tree is deleted"))?;
+        self.record(run, hooks, parents, &known, &left).await.map_err(single("record what was applied"))?;
+        let ended = hooks.finish(&client, &discovery, &preempt, run, parents).await;
+        ended.map_err(single("record how hooks ended"))?;
         if let Some(timeout) = options.wait {
             let objects = tree.desired.releases.iter().flat_map(|release| {
                 let objects = release.objects.iter().filter(|object| !object.is_hook);
@@ -302,12 +323,14 @@ impl Synchroniser {
         tree: &Arc<Tree>,
         parents: &mut BTreeMap<String, Parent>,
         applies: &[Step],
+        hooks: &Hooks,
     ) -> Result<(), Failure> {
         let environment = &tree.desired.environment;
         if parents.is_empty() {
             parent::make_own_namespace(&self.client).await?;
         }
-        let touched: BTreeSet<usize> = applies.iter().map(|step| step.release).collect();
+        let mut touched: BTreeSet<usize> = applies.iter().map(|step| step.release).collect();
+        touched.extend(hooks.due().map(|(index, _)| index));
         let mut writes: BTreeMap<usize, Parent> = BTreeMap::new();
         for index in touched {
             let release = &tree.desired.releases[index];
@@ -317,6 +340,7 @@ impl Synchroniser {
             parent.cluster_uid.clone_from(&self.cluster_uid);
             release.objects.iter().filter(|object| !object.is_hook).for_each(|object| widen(&mut parent, &object.id));
             parent.status.insert(STATE_KEY.into(), "applying".into());
+            hooks.begin(index, &mut parent);
             writes.insert(index, parent);
         }
         for step in applies {
@@ -336,6 +360,7 @@ impl Synchroniser {
             .map(|object| object.id.name.clone())
             .collect();
         let ids = applies.iter().map(|step| &tree.desired.releases[step.release].objects[step.object].id);
+        let ids = ids.chain(hooks.ids(tree));
         order::make_namespaces(&self.client, &self.discovery, ids, &in_tree).await.map(drop)
     }
 
@@ -344,6 +369,7 @@ impl Synchroniser {
     async fn record(
         &self,
         run: &Run<'_, '_>,
+        hooks: &Hooks,
         parents: &mut BTreeMap<String, Parent>,
         known: &Known,
         left: &[Departure],
@@ -380,13 +406,15 @@ impl Synchroniser {
             match release {
                 Some(index) if run.is_complete[index] => {
                     parent.status.insert(DIGEST_KEY.into(), desired.releases[index].digest.clone());
-                    parent.status.insert(STATE_KEY.into(), "applied".into());
+                    let is_partial = run.hook_failures.contains(&index);
+                    let state = if is_partial { "partial" } else { "applied" };
+                    parent.status.insert(STATE_KEY.into(), state.into());
                 }
                 Some(_) => drop(parent.status.insert(STATE_KEY.into(), "partial".into())),
                 None => {}
             }
             let is_gone = release.is_none() && is_certain && desired.is_complete && !desired.refused.contains(&name);
-            if is_gone && parent.inventory.entries.is_empty() {
+            if is_gone && parent.inventory.entries.is_empty() && !hooks.keeps(&name) {
                 parent.delete(&self.client).await?;
                 continue;
             }
@@ -424,6 +452,29 @@ impl Synchroniser {
         })
         .await;
         failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Enters into the parents what applies left behind.
+fn enter(run: &mut Run<'_, '_>, parents: &mut BTreeMap<String, Parent>, known: &Known, done: Vec<Done>) {
+    let tree = run.tree.clone();
+    for (step, result) in done {
+        let release = &tree.desired.releases[step.release];
+        let object = &release.objects[step.object];
+        let Some(parent) = parents.get_mut(&release.name) else { continue };
+        let key = ShortHash::of_id(&object.id);
+        let Ok(applied) = result else {
+            // What was applied before is what is there, as far as anybody knows.
+            let before = known.inventories.get(&release.name).and_then(|known| known.entries.get(&key));
+            if let Some(before) = before {
+                parent.inventory.entries.insert(key, *before);
+            }
+            continue;
+        };
+        run.uids.insert(applied.live.uid);
+        run.keys.insert(key);
+        let entry = Entry { content: object.content, state: applied.live.state };
+        parent.inventory.entries.insert(key, entry);
     }
 }
 

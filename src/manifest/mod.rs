@@ -2,6 +2,7 @@
 //! ([`objects`]). Pure; writing them to files is the business of `rendered`.
 
 mod generated;
+mod hook;
 mod locate;
 mod object;
 mod order;
@@ -20,6 +21,7 @@ pub use generated::{
     GENERATED_ANNOTATION, GENERATED_ENCODINGS_MAX, GENERATED_LENGTH_MAX, GeneratedForm, GeneratedLeaf, generated_text,
     parse_generated,
 };
+pub use hook::{HOOK_DELETE_ANNOTATION, HOOK_WEIGHT_ANNOTATION, HookEvent, HookRules};
 pub use object::{DEFAULT_NAMESPACE, Object, ObjectRules, objects};
 pub use order::{INSTALL_ORDER, install_rank};
 pub use scope::{Scope, Scopes};
@@ -40,21 +42,6 @@ pub struct Manifest {
     pub node: Node,
     /// When Helm would run it, if it is a hook; empty for an ordinary object.
     pub hook: Vec<HookEvent>,
-}
-
-/// When Helm runs a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum HookEvent {
-    PreInstall,
-    PostInstall,
-    PreDelete,
-    PostDelete,
-    PreUpgrade,
-    PostUpgrade,
-    PreRollback,
-    PostRollback,
-    Test,
 }
 
 /// From how many bytes of documents on a second thread helps to read them.
@@ -194,7 +181,7 @@ fn read(document: &Document, warnings: &mut Vec<Diagnostic>) -> Result<Option<Ma
     };
     let Some(text) = scalar_text(events) else { return Ok(Some(manifest)) };
     let span = events.span;
-    match text.split(',').map(|event| hook_event(&event.trim().to_lowercase())).collect::<Option<Vec<_>>>() {
+    match text.split(',').map(|event| HookEvent::named(&event.trim().to_lowercase())).collect::<Option<Vec<_>>>() {
         Some(events) => manifest.hook = events,
         None => {
             let warning =
@@ -263,21 +250,6 @@ fn scalar_text(node: &Node) -> Option<String> {
         Value::Float(x) => Some(x.to_string()),
         Value::Null | Value::Seq(_) | Value::Map(_) => None,
     }
-}
-
-fn hook_event(name: &str) -> Option<HookEvent> {
-    Some(match name {
-        "pre-install" => HookEvent::PreInstall,
-        "post-install" => HookEvent::PostInstall,
-        "pre-delete" => HookEvent::PreDelete,
-        "post-delete" => HookEvent::PostDelete,
-        "pre-upgrade" => HookEvent::PreUpgrade,
-        "post-upgrade" => HookEvent::PostUpgrade,
-        "pre-rollback" => HookEvent::PreRollback,
-        "post-rollback" => HookEvent::PostRollback,
-        "test" | "test-success" => HookEvent::Test,
-        _ => return None,
-    })
 }
 
 /// Adds a note of the template line to a diagnostic that points into rendered text.

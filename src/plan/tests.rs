@@ -35,6 +35,7 @@ fn release(name: &str, set: &str, ids: &[&str]) -> DesiredRelease {
         digest: "d".into(),
         set: set.into(),
         objects: ids.iter().map(|text| DesiredObject { id: id(text), content: hash(1), is_hook: false }).collect(),
+        hooks: Vec::new(),
         is_stale: false,
     }
 }

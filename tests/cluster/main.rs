@@ -10,6 +10,7 @@ mod control_plane;
 mod faults;
 mod git_servers;
 mod harness;
+mod hooks;
 mod http;
 mod image;
 mod install;

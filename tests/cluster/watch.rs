@@ -30,7 +30,8 @@ impl Loop {
         Loop { child, port, log }
     }
 
-    fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
+    /// A loop of a site, with further arguments.
+    pub fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
         let folder = site.repo.path().join(".git");
         let (log, secret) = (folder.join(format!("{name}.log")), folder.join("webhook-secret"));
         fs::write(&secret, SECRET).expect("the folder is ours");
