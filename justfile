@@ -45,7 +45,7 @@ control-plane:
 
 # The image: its files below target/image/root, the loop tried in them (needs root), and packed where there is buildah. Containerfile does the same from base images.
 image NAME="kcfg":
-    cargo rustc --quiet --locked --profile dist --bin kcfg -- -C target-feature=+crt-static -C relocation-model=static
+    cargo build --quiet --locked --profile dist --bin kcfg
     ci/image/root.sh target/dist/kcfg target/image/root
     KCFG_IMAGE_ROOT="{{justfile_directory()}}/target/image/root" cargo test --locked --test cluster image:: -- --ignored
     ci/image/pack.sh target/image/root "{{NAME}}"
@@ -56,7 +56,7 @@ image-test:
     ! unshare --mount true 2>/dev/null || just _image-trial
 
 _image-trial:
-    cargo rustc --quiet --locked --bin kcfg -- -C target-feature=+crt-static -C relocation-model=static
+    cargo build --quiet --locked --bin kcfg
     ci/image/root.sh target/debug/kcfg target/image/debug
     KCFG_IMAGE_ROOT="{{justfile_directory()}}/target/image/debug" cargo test --locked --test cluster image:: -- --ignored
 

@@ -154,6 +154,39 @@ fn the_account_of_a_cluster_admin_applies_whatever_the_tree_holds() {
     running.stop();
 }
 
+/// Delete hooks are kept in Secrets of kcfg's namespace, which the account sees only where that is asked for.
+#[test]
+fn the_account_keeps_delete_hooks_where_it_may() {
+    let site = Site::new(&PLANE, "hooked");
+    let rules = r#"rbac.rules=[{"apiGroups":[""],"resources":["configmaps","namespaces"],"verbs":["get","list","watch","create","patch","delete"]}]"#;
+    let hook = config_map("bye", "x")
+        .replace("namespace: NAME}", "namespace: NAME, annotations: {helm.sh/hook: post-delete}}");
+    site.write("one", &(config_map("one", "first") + &hook));
+    // So many that one may go.
+    site.write("two", &config_maps("two", 9, "first"));
+    site.render();
+    site.repo.commit("first");
+    let args = ["--init", "--set", "rbac.mode=rules", "--set-json", rules];
+    let running = start(&site, &install(&site, &args), "without");
+    running.says("is forbidden", 1);
+    running.stop();
+    let hooks = || {
+        let secrets = site.get("/api/v1/namespaces/kcfg-system/secrets").expect("it can be listed");
+        let items = secrets["items"].as_array().expect("a list has items").clone();
+        items.iter().filter(|secret| secret["metadata"]["labels"].to_string().contains("hooked")).count()
+    };
+    assert_eq!(hooks(), 0);
+    let running = start(&site, &install(&site, &[&args[..], &["--set", "rbac.deleteHooks=true"]].concat()), "with");
+    running.says("\"result\":\"ok\"", 1);
+    assert_eq!(hooks(), 1);
+    site.remove("one");
+    site.render();
+    site.repo.commit("second");
+    running.nudge();
+    eventually(Duration::from_secs(20), "the hook ran", || site.config_map("bye").is_some());
+    running.stop();
+}
+
 /// Pods that break the standard are refused by the namespace, and the loop's is none of them.
 #[test]
 fn the_pod_fits_the_restricted_standard() {
