@@ -1,9 +1,9 @@
 //! Running a template: actions, scopes, ranges, and the calls from template to template (text/template/exec.go,
 //! and Helm's `include` and `tpl`). Evaluating what stands in an action is in `eval.rs`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::HashMap;
 use super::ast::{Body, Branch, Call, Command, Node, Parsed, Span, TPL_NAME, Text, Variable};
 use super::error::{Culprit, Error, Frame, FrameKind, Site};
 use super::fmt;
@@ -94,8 +94,8 @@ impl<'a> Executor<'a> {
             rounds: 0,
             produced_bytes: 0,
             containers: 0,
-            included: HashMap::new(),
-            texts: HashMap::new(),
+            included: HashMap::default(),
+            texts: HashMap::default(),
             call: Span::new(0, 0),
             calls: Vec::new(),
             random_calls: Vec::new(),

@@ -29,6 +29,9 @@ mod time_parse;
 mod value;
 mod values_methods;
 
+/// By words of templates, whose writers gain nothing from collisions; with seeds that differ from run to run all the same.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
 pub use ast::{Body, Parsed, Span, TPL_NAME, Text};
 pub use builtins::Builtin;
 pub use deciding::DecidingValues;

@@ -1,9 +1,9 @@
 //! Tokens → tree, by Go's grammar (text/template/parse/parse.go). Functions are found here, so that an unknown one
 //! refuses the template even in a branch that is never taken, as in Go.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::HashMap;
 use super::ast::{
     Body, Branch, Call, Callee, Command, Expr, ExprKind, Node, Number, Parsed, Pipe, Segment, Span, Text, Variable,
 };
@@ -25,7 +25,8 @@ impl Functions {
     /// Go's built-in functions, then `include` and `tpl`, then those of the tables; later ones win.
     pub fn new(tables: &[&'static [Function]]) -> Functions {
         let rows: usize = tables.iter().map(|table| table.len()).sum();
-        let mut callees = HashMap::with_capacity(Builtin::ALL.len() + 2 + rows);
+        let mut callees = HashMap::default();
+        callees.reserve(Builtin::ALL.len() + 2 + rows);
         callees.extend(Builtin::ALL.iter().map(|b| (b.name(), Callee::Builtin(*b))));
         for callee in [Callee::Include, Callee::Tpl] {
             callees.insert(callee.name(), callee);
@@ -69,7 +70,7 @@ pub fn parse(text: &Arc<Text>, functions: &Functions) -> Result<Parsed, Box<Pars
         nodes: Vec::new(),
         commands: Vec::new(),
         args: Vec::new(),
-        words: HashMap::new(),
+        words: HashMap::default(),
     };
     let nodes = parser.top_level()?;
     let main = parser.body(text.name.clone(), nodes);

@@ -1,9 +1,9 @@
 //! A set of templates that can call each other by name, as Go's associated templates do.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::HashMap;
 use super::ast::{Body, Parsed};
 
 /// Templates by name; built once for a combination of texts, shared between threads.
