@@ -6,11 +6,16 @@ pub mod hooks;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::manifest::prune::{Deletion, Extent, Fate, Keeper, guard};
 use crate::manifest::{ObjectId, install_rank};
 use crate::release::{PruneBudget, Removal};
+
+mod suspension;
+
+pub use suspension::{REASON_CHARACTERS_MAX, SUSPENSION_MAX, SUSPENSIONS_MAX, Suspension, Suspensions};
 
 /// The namespace of what kcfg keeps in a cluster, and runs in.
 pub const OWN_NAMESPACE: &str = "kcfg-system";
@@ -164,6 +169,8 @@ pub enum Action {
     SkipHook,
     /// It belongs to somebody else.
     Refuse(Refusal),
+    /// Nothing: it is suspended. What would be done, as the end of a sentence; none where it is as it was applied.
+    Suspend(Option<String>),
 }
 
 /// Why an object is applied.
@@ -282,6 +289,8 @@ pub enum HoldReason {
     Partial,
     /// A hook that runs before it failed, or has not ended.
     Hook(String),
+    /// It is suspended.
+    Suspended,
 }
 
 impl fmt::Display for HoldReason {
@@ -298,6 +307,7 @@ impl fmt::Display for HoldReason {
             HoldReason::SameUid => f.write_str("the same object is wanted under another API group"),
             HoldReason::Partial => f.write_str("something else could not be applied, which may depend on it"),
             HoldReason::Hook(why) => f.write_str(why),
+            HoldReason::Suspended => f.write_str("left the tree"),
         }
     }
 }
@@ -335,6 +345,10 @@ pub struct Known {
     pub unlisted: BTreeMap<(std::sync::Arc<str>, std::sync::Arc<str>), String>,
     /// Why it is not known for certain what there is, beside [`Known::unlisted`].
     pub uncertain: Option<String>,
+    /// What is left alone.
+    pub suspensions: Suspensions,
+    /// The moment at which suspensions hold or do not.
+    pub now: Timestamp,
 }
 
 /// Decides.
@@ -369,11 +383,27 @@ pub fn plan(desired: &Desired, known: &Known) -> Plan {
                 let entry = inventory.and_then(|inventory| inventory.entries.get(&key));
                 action(object, &release.set, entry, known.live.get(&key), &sets, known.adopts)
             };
+            let action = suspend(action, &release.name, &object.id, known);
             plan.applies.push(Step { release: index, object: place, action });
         }
     }
     depart(desired, known, &owners, &mut plan);
     plan
+}
+
+/// Nothing is done with an object that is suspended, in its release or in the one that it moves from.
+fn suspend(action: Action, release: &str, id: &ObjectId, known: &Known) -> Action {
+    let is_covered = |release: &str| known.suspensions.covers(release, id, known.now).is_some();
+    let is_moved_away = matches!(&action, Action::Apply(Reason::Moved(from)) if is_covered(from));
+    if !is_moved_away && !is_covered(release) {
+        return action;
+    }
+    match action {
+        Action::Keep => Action::Suspend(None),
+        Action::Apply(reason) => Action::Suspend(Some(reason.to_string())),
+        Action::Refuse(refusal) => Action::Suspend(Some(refusal.to_string())),
+        Action::SkipHook | Action::Suspend(_) => action,
+    }
 }
 
 /// Decides about what left the tree.
@@ -441,6 +471,9 @@ fn end(
     }
     if live.is_terminating {
         return End::Terminating;
+    }
+    if known.suspensions.covers(release, &live.id, known.now).is_some() {
+        return End::Hold(HoldReason::Suspended);
     }
     if !desired.refused.is_empty() {
         return End::Hold(HoldReason::Refused(desired.refused.iter().cloned().collect()));

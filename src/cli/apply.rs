@@ -85,6 +85,8 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         hook_timeout: Some(Duration::from_secs(args.timeout)),
         retries_hooks: args.retry_hooks,
         wait: args.wait.then(|| Duration::from_secs(args.timeout)),
+        reference: args.reference.clone(),
+        follows: None,
     };
     if args.watch.is_given() {
         return args.watch.run(&args.environment, args.reference.as_deref(), target, options);
@@ -158,9 +160,10 @@ fn print_summary(report: &SyncReport, output: &Output) {
     let counts = Counts::of(report);
     let refused = report.releases.iter().filter(|release| release.state == ReleaseState::Refused).count();
     let stale = report.releases.iter().filter(|release| release.is_stale).count();
+    let suspended = report.suspended;
     let extra = |count: usize, word: &str| if count > 0 { format!(", {count} {word}") } else { String::new() };
     output.line(&format!(
-        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}{}{}; {} requests ({:.3} s)",
+        "{}: {} applied, {} unchanged, {} pruned, {} held, {} failed{}{}{}{}{}{}; {} requests ({:.3} s)",
         report.environment,
         counts.applied,
         counts.unchanged,
@@ -168,6 +171,7 @@ fn print_summary(report: &SyncReport, output: &Output) {
         counts.held,
         counts.failed,
         extra(report.count(&Outcome::Ran), "hooks run"),
+        extra(suspended, "suspended"),
         extra(counts.released, "released"),
         extra(counts.unready, "not ready"),
         extra(refused, if refused == 1 { "release refused" } else { "releases refused" }),
@@ -214,7 +218,7 @@ fn json(report: &SyncReport, is_dry_run: bool) -> String {
         "stale": report.releases.iter().filter(|release| release.is_stale).count(),
         "counts": {"applied": counts.applied, "unchanged": counts.unchanged, "pruned": counts.pruned,
                    "released": counts.released, "held": counts.held, "failed": counts.failed, "notReady": counts.unready,
-                   "hooksRun": report.count(&Outcome::Ran)},
+                   "hooksRun": report.count(&Outcome::Ran), "suspended": report.suspended},
         "requests": report.requests,
         "seconds": report.seconds,
     })
@@ -262,7 +266,7 @@ fn print_hold(report: &SyncReport, output: &Output) {
 fn status(report: &SyncReport) -> Status {
     let bad = [Outcome::Failed, Outcome::Held, Outcome::Terminating, Outcome::Unready];
     let is_wrong = bad.iter().any(|outcome| report.count(outcome) > 0)
-        || report.releases.iter().any(|release| release.state != ReleaseState::Applied)
+        || report.releases.iter().any(|r| matches!(r.state, ReleaseState::Partial | ReleaseState::Refused))
         || report.findings.iter().any(|(_, diagnostic)| diagnostic.severity == Severity::Error);
     if is_wrong { Status::Findings } else { Status::Fine }
 }

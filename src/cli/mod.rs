@@ -17,6 +17,8 @@ mod post;
 mod progress;
 mod render;
 mod report;
+mod status;
+mod suspend;
 mod template;
 mod value_flags;
 mod watch;
@@ -62,6 +64,9 @@ enum Verb {
     New(new::Args),
     Init(init::Args),
     Install(Box<install::Args>),
+    Status(status::Args),
+    Suspend(suspend::Args),
+    Resume(suspend::ResumeArgs),
 }
 
 /// Runs kcfg with the given command line, the program's name first.
@@ -86,6 +91,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Template(arguments) => template::run(&dir, &arguments, &output),
         Verb::New(arguments) => new::run(&dir, &arguments, &output),
         Verb::Init(arguments) => init::run(&dir, &arguments, &output),
+        Verb::Status(arguments) => status::run(&dir, &arguments, &output),
+        Verb::Suspend(arguments) => suspend::run(&arguments, &output),
+        Verb::Resume(arguments) => suspend::resume(&arguments, &output),
         Verb::Install(arguments) => install::run(&arguments, &output),
     };
     match result {

@@ -1,8 +1,12 @@
 //! The entry points of a kcfg that was built without the feature `cluster`.
 
-use crate::error::Diagnostic;
+use std::collections::BTreeSet;
 
-use super::{ObjectResult, Source, SyncOptions, SyncReport, Target, WatchOptions};
+use crate::error::Diagnostic;
+use crate::repo::Selector;
+
+use super::status::EnvironmentState;
+use super::{ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions};
 
 /// Says how to get a kcfg that applies.
 ///
@@ -24,6 +28,34 @@ pub fn apply(
 /// Always.
 pub fn follow(_options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
     Err(vec![missing()])
+}
+
+/// Says how to get a kcfg that knows clusters.
+///
+/// # Errors
+/// Always.
+pub fn status(
+    _target: &Target,
+    _names: &BTreeSet<String>,
+    _is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<EnvironmentState>, Diagnostic> {
+    Err(missing())
+}
+
+/// Says how to get a kcfg that knows clusters.
+///
+/// # Errors
+/// Always.
+pub fn suspend(_target: &Target, _request: &SuspendRequest) -> Result<Vec<Suspended>, Diagnostic> {
+    Err(missing())
+}
+
+/// Says how to get a kcfg that knows clusters.
+///
+/// # Errors
+/// Always.
+pub fn resume(_target: &Target, _selector: &Selector) -> Result<Vec<Resumed>, Diagnostic> {
+    Err(missing())
 }
 
 fn missing() -> Diagnostic {

@@ -1,14 +1,22 @@
 //! The entry points of a kcfg that can talk to clusters.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::Diagnostic;
+use jiff::Timestamp;
 
-use super::client::Gate;
+use crate::error::Diagnostic;
+use crate::repo::Selector;
+
+use super::client::{Client, Gate};
 use super::source::Tree;
+use super::status::EnvironmentState;
 use super::sync::Synchroniser;
-use super::{ObjectResult, Source, SyncOptions, SyncReport, Target, WatchOptions, watch};
+use super::{
+    ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions, survey,
+    watch,
+};
 
 /// Makes a cluster equal to an environment of the tree, once. `on_object` is told of every object as it ends.
 ///
@@ -36,6 +44,43 @@ pub fn apply(
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
     })
+}
+
+/// What the clusters say of their environments that `is_wanted`: those that have a record, and those of these names.
+///
+/// # Errors
+/// The cluster does not answer, or forbids it.
+pub fn status(
+    target: &Target,
+    names: &BTreeSet<String>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<EnvironmentState>, Diagnostic> {
+    ask(target, async |client| {
+        let found = survey::survey(&client, names, is_wanted).await;
+        found.map_err(|failure| failure.diagnostic("read the records of the environments"))
+    })
+}
+
+/// Leaves alone what a selector names.
+///
+/// # Errors
+/// It matches nothing in the cluster, or that cannot be written.
+pub fn suspend(target: &Target, request: &SuspendRequest) -> Result<Vec<Suspended>, Diagnostic> {
+    ask(target, async |client| super::suspend::suspend(&client, request, Timestamp::now()).await)
+}
+
+/// Ends suspensions.
+///
+/// # Errors
+/// There is none of that name, or that cannot be written.
+pub fn resume(target: &Target, selector: &Selector) -> Result<Vec<Resumed>, Diagnostic> {
+    ask(target, async |client| super::suspend::resume(&client, selector, Timestamp::now()).await)
+}
+
+fn ask<T>(target: &Target, work: impl AsyncFnOnce(Client) -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
+    runtime.block_on(async { work(Client::new(target, Gate::default()).await?).await })
 }
 
 /// Keeps a cluster equal to a ref of a Git server until the process is asked to end (SIGTERM, SIGINT).

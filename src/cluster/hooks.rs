@@ -62,7 +62,13 @@ fn now() -> i64 {
 
 impl Hooks {
     /// What is to be run, and what waits.
-    pub fn of(tree: &Tree, parents: &BTreeMap<String, Parent>, steps: &[Step], options: &SyncOptions) -> Hooks {
+    pub fn of(
+        tree: &Tree,
+        parents: &BTreeMap<String, Parent>,
+        known: &Known,
+        steps: &[Step],
+        options: &SyncOptions,
+    ) -> Hooks {
         let asked = Asked { now: now(), retries: options.retries_hooks };
         let mut turns = BTreeMap::new();
         let adopted: BTreeSet<usize> = steps
@@ -71,6 +77,10 @@ impl Hooks {
             .map(|step| step.release)
             .collect();
         for (index, release) in tree.desired.releases.iter().enumerate().filter(|(_, r)| !r.hooks.is_empty()) {
+            // Of a suspended release nothing runs; its digest stays new, so that its hooks run once it goes on.
+            if known.suspensions.covers_release(&release.name, known.now).is_some() {
+                continue;
+            }
             let parent = parents.get(&release.name);
             let applied = parent.and_then(|parent| parent.inventory.digest.as_deref());
             let turn = turn(release, record_of(parent).as_ref(), applied, adopted.contains(&index), asked);

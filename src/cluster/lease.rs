@@ -191,12 +191,13 @@ impl Lease {
     }
 }
 
-fn collection() -> String {
+/// The collection that Leases are in.
+pub fn collection() -> String {
     format!("/apis/coordination.k8s.io/v1/namespaces/{OWN_NAMESPACE}/leases")
 }
 
-/// The Lease's name: names of environments may be no names of objects.
-fn lease_name(environment: &str) -> String {
+/// The name of the Lease, and of the environment's record beside it: names of environments may be no names of objects.
+pub fn lease_name(environment: &str) -> String {
     let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if environment.len() <= 200 && environment.bytes().all(is_name) && !environment.ends_with('-') {
         return format!("kcfg-{environment}");

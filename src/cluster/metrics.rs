@@ -23,7 +23,10 @@ const FAMILIES: &[Family] = &[
     counter("kcfg_fetches_total", "Polls of the Git server, by result: new, same or error"),
     gauge("kcfg_last_fetch_timestamp_seconds", "When the Git server last answered"),
     counter("kcfg_objects_total", "Objects that something was done with, by outcome"),
-    gauge("kcfg_objects", "Objects of the last synchronisation, by state: unchanged, failed or held"),
+    gauge("kcfg_objects", "Objects of the last synchronisation, by state: unchanged, failed, held or suspended"),
+    gauge("kcfg_releases", "Releases, by state: applied, partial, suspended or refused"),
+    gauge("kcfg_commit_info", "1, with the commit that was applied last"),
+    gauge("kcfg_suspended", "What is suspended, by selector: when that ends, in seconds since 1970"),
     counter("kcfg_drift_total", "Objects that were found changed in the cluster, by the manager that changed them"),
     gauge("kcfg_fights", "Objects that somebody keeps changing back"),
     gauge("kcfg_stale_releases", "Releases whose sources changed after they were rendered"),
@@ -56,6 +59,13 @@ impl Metrics {
     /// Sets a number.
     pub fn set(&self, name: &'static str, label: &str, value: f64) {
         self.change(name, label, &mut |number| *number = value);
+    }
+
+    /// Sets all numbers of a family: those that are not among them are gone.
+    pub fn replace(&self, name: &'static str, numbers: impl IntoIterator<Item = (String, f64)>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(family, _), _| *family != name);
+        known.extend(numbers.into_iter().take(LABELS_MAX).map(|(label, number)| ((name, label), number)));
     }
 
     fn change(&self, name: &'static str, label: &str, change: &mut dyn FnMut(&mut f64)) {

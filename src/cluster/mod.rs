@@ -28,14 +28,18 @@
 //! | `watches` | watches of the members, one per kind |
 //! | `lease` | who may write |
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
+//! | `status`, `record` | how environments and releases stand: the data, and the record of an environment in the cluster |
+//! | `suspend`, `survey` | what people ask for by hand: leaving things alone, and seeing how they stand |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: `Synchroniser` |
 
 mod options;
 mod report;
+pub mod status;
 
 pub use options::{
-    Credentials, GitCredentials, Log, LogLine, RemoteOptions, Source, SyncOptions, Target, WAIT_DEFAULT, WatchOptions,
+    Credentials, GitCredentials, Log, LogLine, RemoteOptions, Resumed, Source, SuspendRequest, Suspended, SyncOptions,
+    Target, WAIT_DEFAULT, WatchOptions,
 };
 pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
@@ -77,11 +81,17 @@ pub mod parent;
 #[cfg(feature = "cluster")]
 pub mod prune;
 #[cfg(feature = "cluster")]
+pub mod record;
+#[cfg(feature = "cluster")]
 pub mod run;
 #[cfg(feature = "cluster")]
 pub mod server;
 #[cfg(feature = "cluster")]
 pub mod source;
+#[cfg(feature = "cluster")]
+pub mod survey;
+#[cfg(feature = "cluster")]
+pub mod suspend;
 #[cfg(feature = "cluster")]
 pub mod sync;
 #[cfg(feature = "cluster")]

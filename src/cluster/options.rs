@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::error::Diagnostic;
+use crate::plan::Suspension;
 use crate::repo::{CommitId, Git, Repository, Selector};
 
 /// How long a release's objects may take to become ready, where nobody says otherwise.
@@ -53,6 +56,46 @@ pub struct SyncOptions {
     pub retries_hooks: bool,
     /// Wait until what was applied is ready, each release at most this long; none for not waiting.
     pub wait: Option<Duration>,
+    /// The ref that the commit is of, as the status names it.
+    pub reference: Option<String>,
+    /// Of a loop: the address of the repository that it follows. A loop heeds suspensions of whole environments too, which
+    /// hand the environment over to whoever applies by hand.
+    pub follows: Option<String>,
+}
+
+/// What is to be left alone.
+#[derive(Debug, Clone)]
+pub struct SuspendRequest {
+    /// What.
+    pub selector: Selector,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who asks, as their own machine knows them; the cluster's name for them is added.
+    pub by: String,
+}
+
+/// An environment in which something is left alone now.
+#[derive(Debug, Clone)]
+pub struct Suspended {
+    /// The environment.
+    pub environment: String,
+    /// The releases that it concerns.
+    pub releases: Vec<String>,
+    /// Who is noted to have asked.
+    pub by: String,
+}
+
+/// An environment in which suspensions ended.
+#[derive(Debug, Clone)]
+pub struct Resumed {
+    /// The environment.
+    pub environment: String,
+    /// What ended.
+    pub ended: Vec<Suspension>,
+    /// Whether what was there could not be read.
+    pub is_damaged: bool,
 }
 
 /// What a server is shown. Secret: debugging shows its kind alone.

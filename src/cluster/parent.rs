@@ -27,9 +27,11 @@ pub const FIELD_MANAGER: &str = "kcfg";
 
 const ID_LABEL: &str = "applyset.kubernetes.io/id";
 const TOOLING_ANNOTATION: &str = "applyset.kubernetes.io/tooling";
-const KINDS_ANNOTATION: &str = "applyset.kubernetes.io/contains-group-kinds";
+/// The annotation that names the kinds of the members.
+pub const KINDS_ANNOTATION: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES_ANNOTATION: &str = "applyset.kubernetes.io/additional-namespaces";
-const RELEASE_ANNOTATION: &str = "kcfg.dev/release";
+/// The annotation that holds `environment/release`.
+pub const RELEASE_ANNOTATION: &str = "kcfg.dev/release";
 const CLUSTER_ANNOTATION: &str = "kcfg.dev/cluster-uid";
 const INVENTORY_KEY: &str = "inventory";
 /// Bytes of an inventory entry.
@@ -93,7 +95,7 @@ pub struct Parent {
     pub inventory: Inventory,
     /// How many ConfigMaps beside it hold the rest of the inventory.
     pub shards: usize,
-    /// What else it says; the keys are [`DIGEST_KEY`] and [`STATE_KEY`].
+    /// What else it says; the keys are [`DIGEST_KEY`] and those beside it.
     pub status: BTreeMap<String, String>,
     /// The version that was read or written last: who writes another one in between is another kcfg.
     pub resource_version: String,
@@ -101,8 +103,16 @@ pub struct Parent {
 
 /// The key of the digest that was last applied as a whole.
 pub const DIGEST_KEY: &str = "digest";
-/// The key of how the release stands: `applying`, `applied`, `partial`.
+/// The key of how the release stands: `applying`, `applied`, `partial`, `suspended`.
 pub const STATE_KEY: &str = "state";
+/// The key of the commit at which the release last changed.
+pub const COMMIT_KEY: &str = "commit";
+/// The key of when it last changed.
+pub const TIME_KEY: &str = "time";
+/// The key of how many objects stand how, as JSON.
+pub const OBJECTS_KEY: &str = "objects";
+/// The key of what is not as it should be, as JSON.
+pub const PROBLEMS_KEY: &str = "problems";
 
 impl Parent {
     /// The parent of a release that has none yet.

@@ -22,6 +22,8 @@ pub enum Outcome {
     Released,
     /// It would be deleted, if a rule or a guard did not hold it.
     Held,
+    /// It is suspended, and not as the tree says.
+    Suspended,
     /// It is being deleted, and something holds it.
     Terminating,
     /// It was applied, and is not ready.
@@ -45,6 +47,7 @@ impl Outcome {
             Outcome::Pruned => "pruned",
             Outcome::Released => "released",
             Outcome::Held => "held",
+            Outcome::Suspended => "suspended",
             Outcome::Terminating => "deleting",
             Outcome::Unready => "not ready",
             Outcome::Started => "started",
@@ -74,6 +77,8 @@ pub enum ReleaseState {
     Applied,
     /// Some object is not.
     Partial,
+    /// All of it is suspended: nothing of it was touched.
+    Suspended,
     /// Nothing of it was applied: its folder does not match its sum.
     Refused,
 }
@@ -84,6 +89,7 @@ impl ReleaseState {
         match self {
             ReleaseState::Applied => "applied",
             ReleaseState::Partial => "partial",
+            ReleaseState::Suspended => "suspended",
             ReleaseState::Refused => "refused",
         }
     }
@@ -113,6 +119,10 @@ pub struct SyncReport {
     pub objects: Vec<ObjectResult>,
     /// How many objects are as they were applied, so that nothing was sent.
     pub unchanged: usize,
+    /// How many objects are suspended, those that are as they were applied too.
+    pub suspended: usize,
+    /// Which of the objects had been changed or deleted in the cluster: indices.
+    pub drift: Vec<usize>,
     /// Why deletions are held, and the Removal document that lets them go.
     pub hold: Option<Hold>,
     /// Of a dry run: what would change.

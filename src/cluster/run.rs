@@ -32,10 +32,12 @@ pub struct Run<'s, 'f> {
     pub keys: HashSet<ShortHash>,
     /// Their uids.
     pub uids: HashSet<Box<str>>,
-    /// Objects that could not be applied.
+    /// Objects that could not be applied, or are suspended: there is nothing to wait for.
     pub failed: HashSet<ObjectId>,
     /// Releases some of whose hooks failed or have not ended.
     pub hook_failures: BTreeSet<usize>,
+    /// How many objects of a release are suspended, and whether one of them is not as the tree says, by the release's index.
+    pub suspended: Vec<(usize, bool)>,
     sink: &'s mut (dyn FnMut(&ObjectResult) + 'f),
 }
 
@@ -60,6 +62,7 @@ impl<'s, 'f> Run<'s, 'f> {
             uids: HashSet::new(),
             failed: HashSet::new(),
             hook_failures: BTreeSet::new(),
+            suspended: vec![(0, false); desired.releases.len()],
             sink,
         }
     }
@@ -85,6 +88,17 @@ impl<'s, 'f> Run<'s, 'f> {
                     self.note(&release.name, id, Outcome::Failed, refusal.to_string());
                     self.failed.insert(id.clone());
                     self.is_complete[step.release] = false;
+                }
+                Action::Suspend(waits) => {
+                    let id = &release.objects[step.object].id;
+                    let (count, differs) = &mut self.suspended[step.release];
+                    *count += 1;
+                    *differs |= waits.is_some();
+                    self.report.suspended += 1;
+                    self.failed.insert(id.clone());
+                    if let Some(reason) = waits {
+                        self.note(&release.name, id, Outcome::Suspended, reason.clone());
+                    }
                 }
                 Action::Apply(_) => {
                     self.touched.insert(step.release);
@@ -140,6 +154,11 @@ impl<'s, 'f> Run<'s, 'f> {
             self.is_complete[step.release] = false;
             self.failed.insert(id.clone());
         }
+        if let (Outcome::Created | Outcome::Changed, Action::Apply(Reason::Drift(_) | Reason::Gone)) =
+            (&outcome, &step.action)
+        {
+            self.report.drift.push(self.report.objects.len());
+        }
         if let Ok(applied) = result {
             let file = tree.file(step.release, step.object);
             let warnings = applied.warnings.iter().map(|text| Diagnostic::warning(text.as_str()).at_file(&file));
@@ -173,6 +192,7 @@ impl<'s, 'f> Run<'s, 'f> {
                 Outcome::Released,
                 format!("left the tree, and stays: {keeper}; `{}`", prune::kubectl_line(discovery, &departure.id)),
             ),
+            End::Hold(HoldReason::Suspended) => (Outcome::Suspended, HoldReason::Suspended.to_string()),
             End::Hold(reason) => (Outcome::Held, reason.to_string()),
             End::KeepOwn => (Outcome::Held, "it is kcfg's own, which kcfg never deletes".to_owned()),
             End::Terminating => (Outcome::Terminating, "left the tree, and is being deleted".to_owned()),
@@ -198,17 +218,27 @@ impl<'s, 'f> Run<'s, 'f> {
         }
     }
 
+    /// How a release of the tree stands.
+    pub fn state(&self, index: usize) -> ReleaseState {
+        let objects = &self.tree.desired.releases[index].objects;
+        let count = objects.iter().filter(|object| !object.is_hook).count();
+        match self.suspended[index] {
+            (suspended, _) if count > 0 && suspended == count => ReleaseState::Suspended,
+            (_, false) if self.is_complete[index] && !self.hook_failures.contains(&index) => ReleaseState::Applied,
+            _ => ReleaseState::Partial,
+        }
+    }
+
     /// The report.
     pub fn finish(mut self) -> SyncReport {
-        let desired = &self.tree.desired;
+        let tree = self.tree.clone();
+        let desired = &tree.desired;
         for (index, release) in desired.releases.iter().enumerate() {
+            let state = self.state(index);
             self.report.releases.push(ReleaseResult {
                 name: release.name.clone(),
                 digest: Some(release.digest.clone()),
-                state: match self.is_complete[index] && !self.hook_failures.contains(&index) {
-                    true => ReleaseState::Applied,
-                    false => ReleaseState::Partial,
-                },
+                state,
                 is_stale: release.is_stale,
             });
         }

@@ -15,7 +15,7 @@ use crate::release::{self, Environment, EnvironmentDocs};
 use crate::rendered::{
     FileAt, Problem, RENDERED_FOLDER, ReleaseFolder, SUM_FILE, Snapshot, Sum, VerifiedFolder, hex_sha256,
 };
-use crate::repo::{EntryType, Git, Repository, SETTINGS_FILE, Selector, Settings};
+use crate::repo::{CommitId, EntryType, Git, Repository, SETTINGS_FILE, Selector, Settings};
 use crate::yaml::{self, Node, ReadOptions};
 
 use super::Source;
@@ -172,6 +172,14 @@ impl Tree {
             return Err(error.at_file(shown).help(RENDER_HELP));
         }
         parse(&bytes, &shown)
+    }
+
+    /// The commit that it is of; none for a folder.
+    pub fn commit(&self) -> Option<&CommitId> {
+        match &self.source {
+            Source::Folder(_) => None,
+            Source::Commit { commit, .. } => Some(commit),
+        }
     }
 
     /// The file of an object, as people know it.

@@ -5,20 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use crate::error::Diagnostic;
+use jiff::Timestamp;
+
+use crate::error::{Diagnostic, Severity};
 use crate::manifest::ObjectId;
-use crate::plan::{self, Departure, End, Entry, Known, LiveObject, OWN_NAMESPACE, Phase, ShortHash, Step};
+use crate::plan::{self, Departure, End, Entry, Known, LiveObject, OWN_NAMESPACE, Phase, ShortHash, Step, Suspensions};
 
 use super::client::{Accept, Call, Client, Failure, Gate};
 use super::discovery::{Discovery, Resource};
 use super::hooks::Hooks;
 use super::order::Done;
 use super::parallel::each;
-use super::parent::{self, DIGEST_KEY, ENVIRONMENT_LABEL, Parent, STATE_KEY};
+use super::parent::{
+    self, COMMIT_KEY, DIGEST_KEY, ENVIRONMENT_LABEL, OBJECTS_KEY, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY,
+};
 use super::prune::Departed;
+use super::record::Record;
 use super::run::{Run, Sink};
 use super::source::Tree;
-use super::{LiveDiff, Outcome, SyncOptions, SyncReport, Target, compare, live, order, prune, wait};
+use super::status::{self, EnvironmentStatus, Occasion};
+use super::{LiveDiff, ObjectResult, Outcome, SyncOptions, SyncReport, Target, compare, live, order, prune, wait};
 
 /// Objects of a kind that are looked up one by one; more of them are found by listing the kind.
 const LOOKUPS_MAX: usize = 1;
@@ -30,6 +36,7 @@ pub struct Synchroniser {
     client: Client,
     discovery: Arc<Discovery>,
     cluster_uid: String,
+    record: Option<Record>,
     /// Set by whoever has something newer to do: ends a wait.
     pub preempt: Arc<AtomicBool>,
 }
@@ -60,7 +67,7 @@ impl Synchroniser {
         let (uid, discovery) = tokio::join!(cluster_uid(&client), Discovery::read(&client));
         let cluster_uid = uid.map_err(|failure| failure.diagnostic("ask the cluster which one it is"))?;
         let discovery = discovery.map_err(|failure| failure.diagnostic("ask the cluster which kinds it serves"))?;
-        Ok(Synchroniser { client, discovery: Arc::new(discovery), cluster_uid, preempt: Arc::default() })
+        Ok(Synchroniser { client, discovery: Arc::new(discovery), cluster_uid, record: None, preempt: Arc::default() })
     }
 
     /// The connection.
@@ -86,10 +93,12 @@ impl Synchroniser {
     ) -> Result<SyncReport, Vec<Diagnostic>> {
         let started = Instant::now();
         let requests_before = self.client.requests();
-        let (mut parents, known) = self.learn(tree, options).await?;
+        let (mut parents, mut known) = self.learn(tree, options).await?;
+        known.suspensions = self.suspensions(&tree.desired.environment, options).await.map_err(|error| vec![error])?;
+        known.now = Timestamp::now();
         let plan = plan::plan(&tree.desired, &known);
         let mut run = Run::new(tree, sink);
-        let mut hooks = Hooks::of(tree, &parents, &plan.applies, options);
+        let mut hooks = Hooks::of(tree, &parents, &known, &plan.applies, options);
         let applies = run.sort(plan.applies);
         let applies = hooks.hold(&mut run, &mut parents, applies);
         run.report.hold = plan.hold;
@@ -111,9 +120,51 @@ impl Synchroniser {
             self.carry_out(&mut run, &mut hooks, &mut parents, Arc::new(known), steps, options).await?;
         }
         let mut report = run.finish();
+        if !options.is_dry_run {
+            self.conclude(tree, options, &mut report).await;
+        }
         report.requests = self.client.requests() - requests_before;
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// What is to be left alone. The record is read anew each time: who suspended something must be able to count on it.
+    async fn suspensions(&mut self, environment: &str, options: &SyncOptions) -> Result<Suspensions, Diagnostic> {
+        let doing = format!("read what is suspended in {environment}");
+        let record = Record::read(&self.client, environment).await.map_err(|failure| failure.diagnostic(&doing))?;
+        let suspensions = self.record.insert(record).suspensions.clone()?;
+        Ok(if options.follows.is_some() { suspensions } else { suspensions.of_parts() })
+    }
+
+    /// Writes how the environment stands, if that changed. That it cannot be written is a finding: everything else is done.
+    async fn conclude(&mut self, tree: &Tree, options: &SyncOptions, report: &mut SyncReport) {
+        let Some(record) = &mut self.record else { return };
+        let occasion = Occasion {
+            commit: tree.commit().map(ToString::to_string),
+            reference: options.reference.clone(),
+            follows: options.follows.clone(),
+        };
+        let status = record.status.clone().unwrap_or_default().after(report, &occasion, Timestamp::now());
+        if let Err(failure) = record.write_status(&self.client, status).await {
+            let finding = failure.diagnostic("write the record of the environment");
+            report.findings.push((None, Diagnostic { severity: Severity::Warning, ..finding }));
+        }
+    }
+
+    /// Changes the status in the record, where there is one: an environment that was never applied to the cluster leaves
+    /// nothing in it.
+    pub(super) async fn amend(
+        &mut self,
+        environment: &str,
+        change: impl FnOnce(&EnvironmentStatus) -> EnvironmentStatus,
+    ) -> Result<(), Failure> {
+        if self.record.as_ref().is_none_or(|record| record.environment != environment) {
+            self.record = Some(Record::read(&self.client, environment).await?);
+        }
+        let Some(record) = &mut self.record else { return Ok(()) };
+        let Some(status) = &record.status else { return Ok(()) };
+        let status = change(status);
+        record.write_status(&self.client, status).await
     }
 
     /// What was applied before, and what is in the cluster now.
@@ -136,6 +187,7 @@ impl Synchroniser {
             unlisted,
             uncertain: (!stale.is_empty())
                 .then(|| format!("the servers of the API groups {} are down", stale.join(", "))),
+            ..Known::default()
         };
         Ok((parents, known))
     }
@@ -377,6 +429,10 @@ impl Synchroniser {
         let desired = &run.tree.desired;
         let is_certain = known.unlisted.is_empty() && known.uncertain.is_none();
         let mut writes = Vec::new();
+        let mut problems: HashMap<&str, Vec<&ObjectResult>> = HashMap::new();
+        for object in run.report.objects.iter().filter(|object| status::is_problem(&object.outcome)) {
+            problems.entry(&object.release).or_default().push(object);
+        }
         for name in parents.keys().cloned().collect::<Vec<_>>() {
             let release = desired.releases.iter().position(|release| release.name == name);
             let Some(mut parent) = parents.remove(&name) else { continue };
@@ -403,16 +459,14 @@ impl Synchroniser {
                 (parent.kinds, parent.namespaces) = Default::default();
             }
             staying.values().for_each(|id| widen(&mut parent, id));
-            match release {
-                Some(index) if run.is_complete[index] => {
+            if let Some(index) = release {
+                if run.is_complete[index] && !run.suspended[index].1 {
                     parent.status.insert(DIGEST_KEY.into(), desired.releases[index].digest.clone());
-                    let is_partial = run.hook_failures.contains(&index);
-                    let state = if is_partial { "partial" } else { "applied" };
-                    parent.status.insert(STATE_KEY.into(), state.into());
                 }
-                Some(_) => drop(parent.status.insert(STATE_KEY.into(), "partial".into())),
-                None => {}
+                parent.status.insert(STATE_KEY.into(), run.state(index).word().into());
             }
+            let of_release = problems.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            describe(&mut parent, release.map_or(0, |index| run.suspended[index].0), of_release, staying.len());
             let is_gone = release.is_none() && is_certain && desired.is_complete && !desired.refused.contains(&name);
             if is_gone && parent.inventory.entries.is_empty() && !hooks.keeps(&name) {
                 parent.delete(&self.client).await?;
@@ -422,6 +476,9 @@ impl Synchroniser {
             let is_changed = before != (parent.kinds.clone(), parent.namespaces.clone(), parent.status.clone())
                 || entries_before != parent.inventory.entries.len();
             if is_touched || is_changed {
+                let commit = run.tree.commit().map(ToString::to_string).unwrap_or_default();
+                parent.status.insert(COMMIT_KEY.into(), commit);
+                parent.status.insert(TIME_KEY.into(), status::moment(Timestamp::now()));
                 writes.push(parent);
             } else {
                 parents.insert(name, parent);
@@ -533,6 +590,23 @@ async fn look_at_kind(
     };
     live::list(&client, &resource, None, "", &mut keep).await?;
     Ok(found)
+}
+
+/// Notes in a release's parent how many of its objects stand how, and what is not as it should be.
+fn describe(parent: &mut Parent, suspended: usize, problems: &[&ObjectResult], members: usize) {
+    let count = |outcome| problems.iter().filter(|object| object.outcome == outcome).count();
+    let (failed, waiting) = (count(Outcome::Failed), count(Outcome::Suspended));
+    let held = count(Outcome::Held) + count(Outcome::Terminating);
+    let objects = status::counts([
+        ("applied", members.saturating_sub(failed + held + waiting)),
+        ("failed", failed),
+        ("held", held),
+        ("suspended", suspended.max(waiting)),
+    ]);
+    let kept = status::problems(problems.iter().copied(), false);
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    parent.status.insert(OBJECTS_KEY.into(), json(serde_json::to_string(&objects)));
+    parent.status.insert(PROBLEMS_KEY.into(), json(serde_json::to_string_pretty(&kept)));
 }
 
 /// Notes the kind and namespace of an object.

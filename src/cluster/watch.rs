@@ -9,22 +9,24 @@
 //! A synchronisation runs when there is a new commit, when something drifted, and after a growing pause when something
 //! failed. Otherwise nothing is asked of the API server but the Lease and the open watches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::client::Gate;
+use super::client::{Client, Gate};
 use super::git::{Fetched, GitRemote};
 use super::lease::{Attempt, Lease, RENEW_PERIOD};
 use super::metrics::label;
 use super::parent::Parent;
+use super::record::{self, Record};
 use super::server::{Board, serve};
 use super::source::Tree;
+use super::status::EnvironmentStatus;
 use super::sync::Synchroniser;
 use super::watches::{Sight, Watches};
 use super::webhook::WebhookSecret;
@@ -33,7 +35,7 @@ use super::{
     Target, WatchOptions,
 };
 use crate::error::{Diagnostic, Severity};
-use crate::plan::ShortHash;
+use crate::plan::{ShortHash, Suspensions};
 use crate::release::Drift;
 use crate::repo::CommitId;
 
@@ -65,12 +67,13 @@ pub fn run(options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
 }
 
 async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
-    let WatchOptions { environment, target, sync, remote, poll, listen, webhook_secret, identity, log } = options;
+    let WatchOptions { environment, target, mut sync, remote, poll, listen, webhook_secret, identity, log } = options;
     let RemoteOptions { url, reference, certificates, cache_folder, credentials } = remote;
     let secret = webhook_secret.map(|text| WebhookSecret::new(&text)).transpose();
     let secret = secret.map_err(|problem| Diagnostic::error(problem).help("put a long random text into its file"))?;
     let board = Arc::new(Board::new(&environment, secret));
     let remote = GitRemote::new(&url, &reference, certificates, &cache_folder)?;
+    (sync.follows, sync.reference) = (Some(remote.url()), Some(remote.reference().to_owned()));
     if let Some(address) = listen {
         let listener = TcpListener::bind(&address).await.map_err(|error| {
             Diagnostic::error(format!("cannot listen on {address}: {error}"))
@@ -94,6 +97,8 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             log: log.clone(),
             gate: gate.clone(),
             fights: Fights::default(),
+            told: BTreeMap::new(),
+            suspended: HashSet::new(),
         };
         board.metrics.set("kcfg_leader", "", 1.0);
         let ended = tokio::select! {
@@ -158,6 +163,8 @@ async fn acquire(lease: &mut Lease, stop: &mut watch::Receiver<bool>, board: &Bo
 /// What is fetched, as the loop sees it.
 struct Following {
     newest: watch::Receiver<Option<Fetched>>,
+    /// Why the Git server cannot be asked; none while it can.
+    trouble: watch::Receiver<Option<String>>,
 }
 
 /// Polls the Git server in the background.
@@ -169,6 +176,7 @@ fn follow(
     log: Logger,
 ) -> Following {
     let (sender, newest) = watch::channel(None);
+    let (trouble_sender, trouble) = watch::channel(None);
     tokio::spawn(async move {
         let mut said = String::new();
         loop {
@@ -189,6 +197,7 @@ fn follow(
             match result {
                 Ok(fetched) => {
                     board.metrics.set("kcfg_last_fetch_timestamp_seconds", "", now_seconds());
+                    trouble_sender.send_if_modified(|trouble| trouble.take().is_some());
                     if !said.is_empty() {
                         log.info("the Git server answers again", &[("url", remote.url())]);
                         said.clear();
@@ -203,6 +212,12 @@ fn follow(
                 }
                 Err(error) => {
                     let text = one_line(&error);
+                    // Since when there is trouble is what counts: its first reason stays.
+                    trouble_sender.send_if_modified(|trouble| {
+                        let begins = trouble.is_none();
+                        trouble.get_or_insert_with(|| text.clone());
+                        begins
+                    });
                     if text != said {
                         let last = before.map_or_else(|| "none".to_owned(), |commit| commit.to_string());
                         log.warn("fetching failed", &[("error", text.clone()), ("commit", last)]);
@@ -216,7 +231,7 @@ fn follow(
             }
         }
     });
-    Following { newest }
+    Following { newest, trouble }
 }
 
 /// The loop while this process leads.
@@ -228,6 +243,10 @@ struct Leading {
     log: Logger,
     gate: Gate,
     fights: Fights,
+    /// Suspensions that the log was told of: selector and end.
+    told: BTreeMap<String, Timestamp>,
+    /// Objects that are suspended and not as the tree says.
+    suspended: HashSet<ShortHash>,
 }
 
 impl Leading {
@@ -273,16 +292,30 @@ impl Leading {
         mut stop: watch::Receiver<bool>,
     ) {
         let client = synchroniser.client().clone();
+        let mut suspensions = self.suspensions(&client).await;
         let (mut watches, mut sights) = Watches::new(client, &self.environment, self.board.metrics.clone());
         let mut known: Option<Known> = None;
         let mut retry: Option<(Instant, Duration)> = None;
         let mut is_due = true;
         loop {
             self.board.moves();
-            if is_due {
+            let (now, found) = (Timestamp::now(), suspensions.borrow_and_update().clone());
+            is_due |= self.tell_suspensions(&found, now);
+            // What is suspended as a whole is not even looked at; what cannot be read may be that.
+            let is_suspended = found.as_ref().map_or(true, |found| found.covers_environment(now).is_some());
+            if !is_suspended && following.trouble.has_changed().unwrap_or(false) {
+                let trouble = following.trouble.borrow_and_update().clone();
+                self.amend(synchroniser, |status, now| status.with_git(trouble.as_deref(), now)).await;
+            }
+            if is_due && !is_suspended {
                 let Some(fetched) = following.newest.borrow_and_update().clone() else {
                     tokio::select! {
                         _ = following.newest.changed() => continue,
+                        _ = following.trouble.changed() => {
+                            following.trouble.mark_changed();
+                            continue;
+                        }
+                        _ = suspensions.changed() => continue,
                         _ = stop.wait_for(|is_stopped| *is_stopped) => return,
                     }
                 };
@@ -302,7 +335,13 @@ impl Leading {
             }
             let until = retry.map(|(until, _)| until).into_iter().chain(self.fights.next_end()).min();
             let until = until.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            // Suspensions end by the wall clock.
+            let ends = found.ok().and_then(|found| found.next_end(now));
+            let ends = ends.map(|end| Instant::now() + Duration::try_from(end.duration_since(now)).unwrap_or_default());
+            let until = ends.into_iter().chain([until]).min().unwrap_or(until);
             tokio::select! {
+                _ = suspensions.changed() => suspensions.mark_changed(),
+                _ = following.trouble.changed() => following.trouble.mark_changed(),
                 changed = following.newest.changed() => is_due = changed.is_ok(),
                 _ = stop.wait_for(|is_stopped| *is_stopped) => return,
                 () = tokio::time::sleep_until(until.into()) => {
@@ -335,7 +374,11 @@ impl Leading {
         let read = tokio::task::spawn_blocking(move || Tree::read(&source, &environment)).await;
         let tree = match read {
             Ok(Ok(tree)) => Arc::new(tree),
-            Ok(Err(errors)) => return self.unable(&commit, "the tree cannot be read", &errors),
+            Ok(Err(errors)) => {
+                let error = errors.first().map(one_line).unwrap_or_default();
+                self.amend(synchroniser, |status, now| status.failed(&error, now)).await;
+                return self.unable(&commit, "the tree cannot be read", &errors);
+            }
             Err(error) => {
                 let error = Diagnostic::error(error.to_string());
                 return self.unable(&commit, "the tree cannot be read", &[error]);
@@ -347,11 +390,74 @@ impl Leading {
         metrics.add("kcfg_api_requests_total", "", (synchroniser.client().requests() - requests) as f64);
         let report = match result {
             Ok(report) => report,
-            Err(errors) => return self.unable(&commit, "the synchronisation failed", &errors),
+            Err(errors) => {
+                let error = errors.first().map(one_line).unwrap_or_default();
+                self.amend(synchroniser, |status, now| status.failed(&error, now)).await;
+                return self.unable(&commit, "the synchronisation failed", &errors);
+            }
         };
+        let suspended = report.objects.iter().filter(|object| object.outcome == Outcome::Suspended);
+        self.suspended = suspended.map(|object| ShortHash::of_id(&object.id)).collect();
         self.said(&commit, &report, begin.elapsed());
         self.board.is_ready.store(true, Ordering::Relaxed);
         Some((tree, report))
+    }
+
+    /// What is suspended, read now and watched from now on.
+    async fn suspensions(&self, client: &Client) -> watch::Receiver<Result<Suspensions, Diagnostic>> {
+        let first = match Record::read(client, &self.environment).await {
+            Ok(record) => record.suspensions,
+            Err(failure) => Err(failure.diagnostic("read what is suspended")),
+        };
+        let (sender, receiver) = watch::channel(first);
+        tokio::spawn(record::follow(client.clone(), self.environment.clone(), sender));
+        receiver
+    }
+
+    /// Says which suspensions began and ended; whether one ended, or one of a part began.
+    fn tell_suspensions(&mut self, found: &Result<Suspensions, Diagnostic>, now: Timestamp) -> bool {
+        let Ok(found) = found.as_ref().inspect_err(|error| {
+            if self.told.insert(String::new(), now).is_none() {
+                self.log.error("nothing is done", &[("error", one_line(error))]);
+            }
+        }) else {
+            return false;
+        };
+        let in_force: BTreeMap<String, Timestamp> =
+            found.in_force(now).map(|suspension| (suspension.selector.to_string(), suspension.until)).collect();
+        if in_force == self.told {
+            return false;
+        }
+        let begun = found.in_force(now).filter(|s| self.told.get(&s.selector.to_string()) != Some(&s.until));
+        for suspension in begun {
+            let fields = [
+                ("selector", suspension.selector.to_string()),
+                ("until", suspension.until.to_string()),
+                ("by", suspension.by.clone()),
+                ("reason", suspension.reason.clone()),
+            ];
+            self.log.warn("suspended", &fields);
+        }
+        for selector in self.told.keys().filter(|selector| !in_force.contains_key(*selector)) {
+            self.log.info("a suspension ended", &[("selector", selector.clone())]);
+        }
+        let numbers = in_force.iter().map(|(selector, until)| (label("selector", selector), until.as_second() as f64));
+        self.board.metrics.replace("kcfg_suspended", numbers);
+        self.told = in_force;
+        true
+    }
+
+    /// Changes the status in the record. Where that fails there is trouble that is told anyway.
+    async fn amend(
+        &self,
+        synchroniser: &mut Synchroniser,
+        change: impl FnOnce(&EnvironmentStatus, Timestamp) -> EnvironmentStatus,
+    ) {
+        let now = Timestamp::now();
+        let amended = synchroniser.amend(&self.environment, |status| change(status, now)).await;
+        if let Err(failure) = amended {
+            self.log.warn("the record cannot be written", &[("error", failure.to_string())]);
+        }
     }
 
     fn unable<T>(&self, commit: &CommitId, what: &'static str, errors: &[Diagnostic]) -> Option<T> {
@@ -369,11 +475,19 @@ impl Leading {
             metrics.add("kcfg_objects_total", &label("outcome", object.outcome.word()), 1.0);
         }
         let unchanged = report.unchanged + count(Outcome::Same);
-        for (state, number) in
-            [("unchanged", unchanged), ("failed", count(Outcome::Failed)), ("held", count(Outcome::Held))]
-        {
+        for (state, number) in [
+            ("unchanged", unchanged),
+            ("failed", count(Outcome::Failed)),
+            ("held", count(Outcome::Held)),
+            ("suspended", report.suspended),
+        ] {
             metrics.set("kcfg_objects", &label("state", state), number as f64);
         }
+        for state in [ReleaseState::Applied, ReleaseState::Partial, ReleaseState::Suspended, ReleaseState::Refused] {
+            let number = report.releases.iter().filter(|release| release.state == state).count();
+            metrics.set("kcfg_releases", &label("state", state.word()), number as f64);
+        }
+        metrics.replace("kcfg_commit_info", [(label("commit", commit.as_str()), 1.0)]);
         let stale = report.releases.iter().filter(|release| release.is_stale).count();
         metrics.set("kcfg_stale_releases", "", stale as f64);
         metrics.set("kcfg_last_sync_timestamp_seconds", "", now_seconds());
@@ -392,7 +506,8 @@ impl Leading {
         if let Some(hold) = &report.hold {
             self.log.warn("deletions are held", &[("commit", commit.to_string()), ("why", hold.excess.to_string())]);
         }
-        let is_whole = report.releases.iter().all(|release| release.state == ReleaseState::Applied);
+        let is_as_meant = |state| matches!(state, ReleaseState::Applied | ReleaseState::Suspended);
+        let is_whole = report.releases.iter().all(|release| is_as_meant(release.state));
         let result = if is_whole && report.hold.is_none() { "ok" } else { "findings" };
         metrics.add("kcfg_syncs_total", &label("result", result), 1.0);
         self.log.info(
@@ -443,6 +558,9 @@ impl Leading {
         let mut is_due = false;
         for (key, sight) in last {
             let Some(state) = known.states.get(&key) else { continue };
+            if self.suspended.contains(&key) {
+                continue;
+            }
             if *state == ShortHash::UNKNOWN || (!sight.is_gone && *state == sight.live.state) {
                 continue;
             }
@@ -564,7 +682,9 @@ impl Logger {
         ];
         match object.outcome {
             Outcome::Failed => self.error("object", &fields),
-            Outcome::Held | Outcome::Terminating | Outcome::Unready => self.warn("object", &fields),
+            Outcome::Held | Outcome::Suspended | Outcome::Terminating | Outcome::Unready => {
+                self.warn("object", &fields);
+            }
             _ => self.info("object", &fields),
         }
     }

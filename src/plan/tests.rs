@@ -323,3 +323,43 @@ fn deleting_goes_the_other_way_round() {
         plan(&desired, &known).departures.iter().map(|departure| departure.id.kind.to_string()).collect();
     assert_eq!(kinds, ["ValidatingWebhookConfiguration", "Widget", "Deployment", "Service", "ConfigMap"]);
 }
+
+#[test]
+fn what_is_suspended_is_neither_applied_nor_deleted() {
+    let drifted = LiveObject { state: hash(7), ..live(B, Some(ENV_SET)) };
+    let there = [live(A, Some(ENV_SET)), drifted, live(C, Some(ENV_SET))];
+    let (desired, mut known) = world(&[A, B], &[A, B, C], &there);
+    let suspend = |selector: &str| Suspensions {
+        environment: "prod".into(),
+        list: vec![Suspension {
+            selector: selector.parse().expect("a selector"),
+            until: Timestamp::from_second(100).expect("a moment"),
+            since: Timestamp::UNIX_EPOCH,
+            reason: String::new(),
+            by: String::new(),
+        }],
+    };
+    let drift = Action::Apply(Reason::Drift(None));
+    let waits = Action::Suspend(Some("was changed in the cluster".into()));
+    let held = End::Hold(HoldReason::Suspended);
+    let table = [
+        ("prod/web", 99, [Action::Suspend(None), waits.clone()], held.clone()),
+        ("prod/web", 100, [Action::Keep, drift.clone()], End::Delete),
+        ("prod/web/*/b", 0, [Action::Keep, waits], End::Delete),
+        ("prod/web/*/c", 0, [Action::Keep, drift.clone()], held),
+        ("staging", 0, [Action::Keep, drift], End::Delete),
+    ];
+    for (selector, now, actions, end) in table {
+        known.suspensions = suspend(selector);
+        known.now = Timestamp::from_second(now).expect("a moment");
+        let plan = plan(&desired, &known);
+        let found: Vec<Action> = plan.applies.into_iter().map(|step| step.action).collect();
+        assert_eq!((found.as_slice(), &plan.departures[0].end), (&actions[..], &end), "{selector} at {now}");
+    }
+    // What moves to a release that is not suspended moves once the one that has it no longer is.
+    let (mut desired, mut known) = world(&[], &[A], &[live(A, Some(ENV_SET))]);
+    desired.releases.push(release("api", OTHER_SET, &[A]));
+    known.suspensions = suspend("prod/web");
+    let steps = plan(&desired, &known).applies;
+    assert_eq!(steps[0].action, Action::Suspend(Some("moved from release web".into())));
+}

@@ -30,7 +30,36 @@ pub struct TreeEntry {
     pub kind: EntryType,
 }
 
+/// How far a commit is behind another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// Commits that it does not have, at most [`LAG_COMMITS_MAX`].
+    pub commits: usize,
+    /// When the oldest of them was made, in seconds since 1970.
+    pub oldest: i64,
+}
+
+/// Commits that are counted for a [`Lag`].
+pub const LAG_COMMITS_MAX: usize = 10_000;
+
 impl Git {
+    /// How far a commit is behind a newer one; none where the history between them is not here.
+    pub fn lag(&self, commit: &CommitId, newest: &CommitId) -> Option<Lag> {
+        let local = self.repository.to_thread_local();
+        let (commit, newest) = (object_id(commit)?, object_id(newest)?);
+        if !local.has_object(commit) {
+            return None;
+        }
+        let walk = local.rev_walk([newest]).with_hidden([commit]).all().ok()?;
+        let mut lag = Lag { commits: 0, oldest: i64::MAX };
+        for found in walk.take(LAG_COMMITS_MAX) {
+            let found = found.ok()?;
+            lag.commits += 1;
+            lag.oldest = lag.oldest.min(found.object().ok()?.time().ok()?.seconds);
+        }
+        Some(lag)
+    }
+
     /// The commit that a revision names, in Git's own grammar: `HEAD~1`, `main`, `v1.2`, `3f9a1c2`, `main@{u}`.
     ///
     /// # Errors

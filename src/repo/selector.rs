@@ -34,6 +34,27 @@ impl Selector {
             && is_match(self.name.as_ref(), name)
     }
 
+    /// Whether a kind may match.
+    pub fn matches_kind(&self, kind: &str) -> bool {
+        self.kind.as_ref().is_none_or(|glob| glob.matches_ignoring_case(kind))
+    }
+
+    /// Whether all that another selector names lies within this one; its globs count as the texts that they are.
+    pub fn encloses(&self, other: &Selector) -> bool {
+        let is_within = |own: Option<&Glob>, other: Option<&Glob>, ignores_case: bool| match (own, other) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) if ignores_case => {
+                own.as_str().eq_ignore_ascii_case(other.as_str()) || own.matches_ignoring_case(other.as_str())
+            }
+            (Some(own), Some(other)) => own.as_str() == other.as_str() || own.matches(other.as_str()),
+        };
+        is_within(Some(&self.environment), Some(&other.environment), false)
+            && is_within(self.release.as_ref(), other.release.as_ref(), false)
+            && is_within(self.kind.as_ref(), other.kind.as_ref(), true)
+            && is_within(self.name.as_ref(), other.name.as_ref(), false)
+    }
+
     /// Whether the selector stands for whole environments.
     pub fn is_whole_environments(&self) -> bool {
         self.release.is_none() && self.kind.is_none() && self.name.is_none()
@@ -177,6 +198,23 @@ mod tests {
         }
         assert!(selector("prod").is_whole_environments());
         assert!(!selector("prod/*").is_whole_environments());
+    }
+
+    #[test]
+    fn what_lies_within_a_selector() {
+        let table = [
+            ("prod", "prod/web/Deployment/a", true),
+            ("prod/web", "prod/web", true),
+            ("prod/web", "prod", false),
+            ("prod/w*", "prod/web", true),
+            ("prod/w*", "prod/w*/Service", true),
+            ("prod/web", "prod/w*", false),
+            ("*/web/deployment", "prod/web/Deployment/a", true),
+            ("staging", "prod", false),
+        ];
+        for (outer, inner, expected) in table {
+            assert_eq!(selector(outer).encloses(&selector(inner)), expected, "{inner} within {outer}");
+        }
     }
 
     #[test]

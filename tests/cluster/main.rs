@@ -23,6 +23,7 @@ mod prune;
 #[path = "../repo.rs"]
 mod repo;
 mod site;
+mod suspend;
 mod watch;
 mod webhook;
 mod workloads;

@@ -110,7 +110,7 @@ fn requests(site: &Site) -> Vec<Request> {
     site.requests().into_iter().filter(|request| !request.uri.contains("/leases")).collect()
 }
 
-fn value(site: &Site, name: &str) -> Option<String> {
+pub fn value(site: &Site, name: &str) -> Option<String> {
     Some(site.config_map(name)?["data"]["value"].as_str()?.to_owned())
 }
 

@@ -1,0 +1,129 @@
+//! What a cluster says of its environments, for people: records, Leases and parents, read and never written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Accept, Call, Client, Failure, query};
+use super::lease;
+use super::parent::{COMMIT_KEY, DIGEST_KEY, OBJECTS_KEY, PARENT_LABEL, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY};
+use super::record::Record;
+use super::status::{EnvironmentState, LeaseStatus, ReleaseStatus};
+use crate::plan::OWN_NAMESPACE;
+
+/// Parents that one page of a list holds.
+const PAGE: usize = 500;
+
+/// Releases by name, each with its kinds.
+pub type Releases = BTreeMap<String, Vec<String>>;
+
+/// Everything about the environments that have a record, and those of these names, if the cluster knows them.
+///
+/// # Errors
+/// The cluster does not answer, or forbids it.
+pub async fn survey(
+    client: &Client,
+    names: &BTreeSet<String>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<EnvironmentState>, Failure> {
+    let (records, leases) = tokio::try_join!(Record::list(client), leases(client))?;
+    let mut found = Vec::new();
+    let all: BTreeSet<&String> = names.iter().chain(records.keys()).filter(|name| is_wanted(name)).collect();
+    for name in all {
+        let record = records.get(name);
+        let parents = Parent::list(client, name).await?;
+        if record.is_none() && parents.is_empty() {
+            continue;
+        }
+        let empty = || Ok(crate::plan::Suspensions { environment: name.clone(), ..Default::default() });
+        found.push(EnvironmentState {
+            name: name.clone(),
+            status: record.and_then(|record| record.status.clone()),
+            suspensions: record.map_or_else(empty, |record| record.suspensions.clone()),
+            lease: leases.get(&lease::lease_name(name)).cloned(),
+            releases: parents.into_values().map(release).collect(),
+        });
+    }
+    Ok(found)
+}
+
+fn release(parent: Parent) -> ReleaseStatus {
+    let text = |key: &str| parent.status.get(key).filter(|text| !text.is_empty()).cloned();
+    ReleaseStatus {
+        state: text(STATE_KEY).unwrap_or_else(|| "unknown".to_owned()),
+        digest: text(DIGEST_KEY),
+        commit: text(COMMIT_KEY),
+        time: text(TIME_KEY),
+        objects: text(OBJECTS_KEY).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        problems: text(PROBLEMS_KEY).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        kinds: parent.kinds.into_iter().collect(),
+        name: parent.release,
+    }
+}
+
+/// The Leases of kcfg's own namespace, by name.
+async fn leases(client: &Client) -> Result<BTreeMap<String, LeaseStatus>, Failure> {
+    let list: Value = client.send(&Call::get(lease::collection(), Accept::Json)).await?.json()?;
+    let leases = list["items"].as_array().into_iter().flatten().filter_map(|lease| {
+        let spec = &lease["spec"];
+        let status = LeaseStatus {
+            holder: spec["holderIdentity"].as_str().unwrap_or_default().to_owned(),
+            renewed: spec["renewTime"].as_str()?.parse().ok()?,
+            seconds: spec["leaseDurationSeconds"].as_u64().unwrap_or_default(),
+        };
+        Some((lease["metadata"]["name"].as_str()?.to_owned(), status))
+    });
+    Ok(leases.collect())
+}
+
+/// The environments that the cluster has, with their releases: metadata of the parents alone, and the names of records.
+///
+/// # Errors
+/// The cluster does not answer, or forbids it.
+pub async fn environments(client: &Client) -> Result<BTreeMap<String, Releases>, Failure> {
+    #[derive(Deserialize)]
+    struct List {
+        metadata: ListMetadata,
+        items: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct ListMetadata {
+        #[serde(rename = "continue")]
+        next: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        annotations: BTreeMap<String, String>,
+    }
+    let records = Record::list(client).await?;
+    let mut found: BTreeMap<String, Releases> = records.into_keys().map(|name| (name, Releases::new())).collect();
+    let mut next = String::new();
+    loop {
+        let path = format!(
+            "/api/v1/namespaces/{OWN_NAMESPACE}/configmaps?labelSelector={}&limit={PAGE}&continue={}",
+            query(PARENT_LABEL),
+            query(&next)
+        );
+        let page: List = client.send(&Call::get(path, Accept::MetadataList)).await?.json()?;
+        for item in page.items {
+            let annotation = |name: &str| item.metadata.annotations.get(name).map(String::as_str).unwrap_or_default();
+            let Some((environment, release)) = annotation(super::parent::RELEASE_ANNOTATION).split_once('/') else {
+                continue;
+            };
+            let kinds = annotation(super::parent::KINDS_ANNOTATION).split(',').filter(|kind| !kind.is_empty());
+            let kinds = kinds.map(|kind| kind.split('.').next().unwrap_or(kind).to_owned());
+            let of_environment = found.entry(environment.to_owned()).or_default();
+            of_environment.entry(release.to_owned()).or_default().extend(kinds);
+        }
+        match page.metadata.next {
+            Some(token) if !token.is_empty() => next = token,
+            _ => return Ok(found),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `kcfg status`, `suspend` and `resume`, by hand and beside a loop.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::control_plane::{Parts, Request, Shared, eventually};
+use crate::site::{Site, config_map};
+use crate::watch::{Loop, value};
+
+static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
+
+fn status(site: &Site) -> Value {
+    let run = site.kcfg(&["status", site.name, "--format", "json"]).code(0);
+    let document: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    document["environments"][0].clone()
+}
+
+#[test]
+fn what_is_suspended_is_left_alone_by_an_apply_until_it_is_resumed() {
+    let site = Site::new(&PLANE, "glass");
+    site.write("web", &config_map("web", "first"));
+    site.write("api", &config_map("api", "first"));
+    site.render_and_init();
+    let well = site.kcfg(&["status", "glass", "--exit-code"]).code(0);
+    assert!(well.stdout.starts_with("all is well\n"), "{}", well.stdout);
+    assert_eq!(status(&site)["status"]["objects"]["applied"], 2);
+
+    // Nothing changed: nothing is written.
+    let before = site.requests().len();
+    site.apply(&[]).code(0);
+    let writes: Vec<_> = site.requests().split_off(before).into_iter().filter(Request::writes).collect();
+    assert!(writes.is_empty(), "{writes:#?}");
+
+    let wrong = site.kcfg(&["suspend", "glass/webb", "--for", "1h", "--reason", "x"]).code(2);
+    assert!(wrong.stderr.contains("did you mean `glass/web`?"), "{}", wrong.stderr);
+    let done = site.kcfg(&["suspend", "glass/web", "--for", "1h", "--reason", "trying something"]).code(0);
+    assert!(done.stdout.contains("glass: suspended until"), "{}", done.stdout);
+    let digest = |name: &str| {
+        let found = status(&site);
+        let releases = found["releases"].as_array().expect("a list").clone();
+        releases.into_iter().find(|release| release["name"] == name).expect("it is there")
+    };
+    let old = digest("web")["digest"].clone();
+    site.write("web", &config_map("web", "second"));
+    site.write("api", &config_map("api", "second"));
+    site.render();
+    let applied = site.apply(&[]).code(0);
+    assert!(applied.stdout.contains("1 suspended"), "{}", applied.stdout);
+    assert_eq!((value(&site, "web").as_deref(), value(&site, "api").as_deref()), (Some("first"), Some("second")));
+    let web = digest("web");
+    assert_eq!((&web["state"], &web["digest"]), (&Value::from("suspended"), &old));
+    let shown = site.kcfg(&["status", "glass"]).code(0);
+    assert!(shown.stdout.contains("suspended: glass/web until") && shown.stdout.contains("trying something"));
+
+    // It leaves the tree, and stays.
+    site.remove("web");
+    site.render();
+    site.apply(&[]).code(0);
+    assert_eq!(value(&site, "web").as_deref(), Some("first"));
+
+    let none = site.kcfg(&["resume", "glass/api"]).code(2);
+    assert!(none.stderr.contains("there are glass/web"), "{}", none.stderr);
+    site.kcfg(&["resume", "glass"]).code(0);
+    site.apply(&[]).code(0);
+    assert_eq!(value(&site, "web"), None);
+    site.assert_cluster_is_tree();
+
+    // The applier and the one who suspends write the same record, each its own part.
+    site.kcfg(&["suspend", "glass", "--for", "1h", "--reason", "by hand now"]).code(0);
+    site.write("api", &config_map("api", "third"));
+    site.render();
+    site.apply(&[]).code(0);
+    assert_eq!(value(&site, "api").as_deref(), Some("third"), "who applies by hand may, that is what it is for");
+    assert_eq!(status(&site)["suspensions"][0]["reason"], "by hand now");
+}
+
+#[test]
+fn a_loop_leaves_alone_what_is_suspended_and_goes_on_when_that_ends() {
+    let site = Site::new(&PLANE, "paused");
+    site.write("web", &config_map("web", "first"));
+    site.write("api", &config_map("api", "first"));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(&site, "one", &["--init"]);
+    running.says("\"message\":\"synchronised\"", 1);
+    eventually(Duration::from_secs(10), "the status is written", || status(&site)["status"]["result"] == "ok");
+    assert_eq!(status(&site)["loop"]["alive"], true);
+
+    site.kcfg(&["suspend", "paused/web", "--for", "1h", "--reason", "looking"]).code(0);
+    running.says("\"message\":\"suspended\"", 1);
+    let patch = |name: &str| {
+        let patch = ["patch", "configmap", name, "--type=merge", "-p", "{\"data\":{\"value\":\"mine\"}}"];
+        site.kubectl(&[&["-n", "NAME"], &patch[..]].concat(), "");
+    };
+    patch("web");
+    patch("api");
+    eventually(Duration::from_secs(10), "the other is corrected", || value(&site, "api").as_deref() == Some("first"));
+    sleep(Duration::from_secs(2));
+    assert_eq!(value(&site, "web").as_deref(), Some("mine"));
+
+    // Resumed: corrected within seconds. The whole environment: nothing at all is done.
+    site.kcfg(&["resume", "paused/web"]).code(0);
+    eventually(Duration::from_secs(10), "it is corrected", || value(&site, "web").as_deref() == Some("first"));
+    site.kcfg(&["suspend", "paused", "--for", "6s", "--reason", "all of it"]).code(0);
+    running.says("\"message\":\"suspended\"", 2);
+    patch("api");
+    sleep(Duration::from_secs(2));
+    assert_eq!(value(&site, "api").as_deref(), Some("mine"));
+    // It ends by itself.
+    eventually(Duration::from_secs(20), "it is corrected", || value(&site, "api").as_deref() == Some("first"));
+    running.says("a suspension ended", 2);
+    let metrics = running.get("/metrics");
+    assert!(
+        metrics.contains("kcfg_commit_info{environment=\"paused\",commit=") && !metrics.contains("kcfg_suspended{")
+    );
+    let log = running.stop();
+    let stopped = site.kcfg(&["status", "paused", "--exit-code"]).code(1);
+    assert!(stopped.stdout.starts_with("NOT WELL: paused\n") && stopped.stdout.contains("no loop is alive"), "{log}");
+}
