@@ -180,6 +180,14 @@ pub fn problems<'a>(objects: impl IntoIterator<Item = &'a ObjectResult>, with_re
     found.iter().take(PROBLEMS_MAX).map(problem).collect()
 }
 
+/// Whether problems are the same but for numbers in their reasons.
+pub fn are_alike(a: &[Problem], b: &[Problem]) -> bool {
+    let words = |problem: &Problem| problem.reason.replace(|c: char| c.is_ascii_digit(), "");
+    let is_alike =
+        |(a, b): (&Problem, &Problem)| a.object == b.object && a.outcome == b.outcome && words(a) == words(b);
+    a.len() == b.len() && a.iter().zip(b).all(is_alike)
+}
+
 /// Numbers by name, without those that are zero.
 pub fn counts<const N: usize>(numbers: [(&str, usize); N]) -> BTreeMap<String, usize> {
     numbers.into_iter().filter(|(_, number)| *number > 0).map(|(name, number)| (name.to_owned(), number)).collect()

@@ -23,7 +23,7 @@ use super::prune::Departed;
 use super::record::Record;
 use super::run::{Run, Sink};
 use super::source::Tree;
-use super::status::{self, EnvironmentStatus, Occasion};
+use super::status::{self, EnvironmentStatus, Occasion, Problem};
 use super::{LiveDiff, ObjectResult, Outcome, SyncOptions, SyncReport, Target, compare, live, order, prune, wait};
 
 /// Objects of a kind that are looked up one by one; more of them are found by listing the kind.
@@ -603,7 +603,12 @@ fn describe(parent: &mut Parent, suspended: usize, problems: &[&ObjectResult], m
         ("held", held),
         ("suspended", suspended.max(waiting)),
     ]);
-    let kept = status::problems(problems.iter().copied(), false);
+    let mut kept = status::problems(problems.iter().copied(), false);
+    let before: Option<Vec<Problem>> = parent.status.get(PROBLEMS_KEY).and_then(|text| serde_json::from_str(text).ok());
+    // Reasons that count seconds do not make a quiet environment write.
+    if let Some(before) = before.filter(|before| status::are_alike(before, &kept)) {
+        kept = before;
+    }
     let json = |value: serde_json::Result<String>| value.unwrap_or_default();
     parent.status.insert(OBJECTS_KEY.into(), json(serde_json::to_string(&objects)));
     parent.status.insert(PROBLEMS_KEY.into(), json(serde_json::to_string_pretty(&kept)));
