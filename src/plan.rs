@@ -165,6 +165,8 @@ pub enum Action {
     Keep,
     /// Apply it.
     Apply(Reason),
+    /// Nothing, though it no longer holds what was applied: the environment only wants to know.
+    Report(Reason),
     /// Nothing: hooks are not kept.
     SkipHook,
     /// It belongs to somebody else.
@@ -341,6 +343,8 @@ pub struct Known {
     pub live: HashMap<ShortHash, LiveObject>,
     /// Whether objects of others are taken over.
     pub adopts: bool,
+    /// Whether drift is reported instead of corrected.
+    pub leaves_drift: bool,
     /// Kinds that could not be listed, as group and kind, and why.
     pub unlisted: BTreeMap<(std::sync::Arc<str>, std::sync::Arc<str>), String>,
     /// Why it is not known for certain what there is, beside [`Known::unlisted`].
@@ -381,7 +385,12 @@ pub fn plan(desired: &Desired, known: &Known) -> Plan {
                 Action::Refuse(Refusal::Unlisted(why.clone()))
             } else {
                 let entry = inventory.and_then(|inventory| inventory.entries.get(&key));
-                action(object, &release.set, entry, known.live.get(&key), &sets, known.adopts)
+                match action(object, &release.set, entry, known.live.get(&key), &sets, known.adopts) {
+                    Action::Apply(reason) if known.leaves_drift && is_drift(&reason, entry, object) => {
+                        Action::Report(reason)
+                    }
+                    action => action,
+                }
             };
             let action = suspend(action, &release.name, &object.id, known);
             plan.applies.push(Step { release: index, object: place, action });
@@ -400,7 +409,7 @@ fn suspend(action: Action, release: &str, id: &ObjectId, known: &Known) -> Actio
     }
     match action {
         Action::Keep => Action::Suspend(None),
-        Action::Apply(reason) => Action::Suspend(Some(reason.to_string())),
+        Action::Apply(reason) | Action::Report(reason) => Action::Suspend(Some(reason.to_string())),
         Action::Refuse(refusal) => Action::Suspend(Some(refusal.to_string())),
         Action::SkipHook | Action::Suspend(_) => action,
     }
@@ -540,6 +549,11 @@ fn action(
         None if live.is_ours => Action::Apply(Reason::New),
         None => foreign(live.other_manager.as_deref().unwrap_or("somebody else").to_owned(), adopts),
     }
+}
+
+/// Whether an object is to be applied only because somebody else changed it.
+fn is_drift(reason: &Reason, entry: Option<&Entry>, object: &DesiredObject) -> bool {
+    matches!(reason, Reason::Drift(_) | Reason::Gone) && entry.is_some_and(|entry| entry.content == object.content)
 }
 
 fn foreign(owner: String, adopts: bool) -> Action {

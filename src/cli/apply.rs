@@ -16,7 +16,7 @@ use crate::repo::{Git, Repository};
 
 use super::output::Finding;
 use super::watch::WatchArgs;
-use super::{Output, Status, live};
+use super::{Output, Status, live, process};
 
 /// Make a cluster equal to an environment of the rendered tree
 ///
@@ -81,6 +81,7 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
         is_dry_run: args.dry_run,
         shows: Vec::new(),
         adopts: args.adopt,
+        leaves_drift: false,
         initialises: args.init,
         hook_timeout: Some(Duration::from_secs(args.timeout)),
         retries_hooks: args.retry_hooks,
@@ -94,11 +95,18 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let source = source(dir, args).map_err(|error| vec![error])?;
     let environment = args.environment.as_str();
     let is_text = args.format == Format::Text;
-    let mut report = cluster::apply(&source, environment, &target, &options, |object| {
+    let contender = process::contender().map_err(|error| vec![error])?;
+    let on_object = |object: &ObjectResult| {
         if is_text {
             print_object(environment, object, output);
         }
-    })?;
+    };
+    let on_wait = |holder: &str| {
+        output.note(&format!(
+            "{holder} has the Lease of {environment}; waiting to see whether it still runs (a minute at most)"
+        ));
+    };
+    let mut report = cluster::apply(&source, environment, &target, &options, contender, on_object, on_wait)?;
     if args.format == Format::Json {
         output.line(&json(&report, args.dry_run));
         return Ok(status(&report));

@@ -11,7 +11,7 @@ use crate::error::{Diagnostic, Severity};
 use crate::repo::{Repository, Selector};
 
 use super::output::Finding;
-use super::{Output, Status, diff as verb};
+use super::{Output, Status, diff as verb, process};
 
 /// The options of `kcfg diff` that are about a cluster.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,8 @@ pub fn run(dir: &Path, selectors: &[Selector], args: &verb::Args, output: &Outpu
     let target = Target { kubeconfig: args.live.kubeconfig.clone(), context: args.live.context.clone() };
     let options = SyncOptions { is_dry_run: true, shows: selectors.to_vec(), ..SyncOptions::default() };
     let source = Source::Folder(repository.clone());
-    let mut synced = cluster::apply(&source, &environment, &target, &options, |_| {})?;
+    let contender = process::contender().map_err(|error| vec![error])?;
+    let mut synced = cluster::apply(&source, &environment, &target, &options, contender, |_| {}, |_| {})?;
     let live = synced.live.take().unwrap_or_default();
     let mut report = report(live, &synced.environment, &args.options(Some(&repository)).map_err(single)?);
     add_not_done(&mut report, &synced, selectors);

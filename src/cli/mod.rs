@@ -14,6 +14,7 @@ mod live;
 mod new;
 mod output;
 mod post;
+mod process;
 mod progress;
 mod render;
 mod report;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::cluster::{self, Credentials, GitCredentials, LogLine, RemoteOptions, SyncOptions, Target, WatchOptions};
 use crate::error::{Diagnostic, io_help, reason, visible};
 
-use super::{Output, Status};
+use super::{Output, Status, process};
 
 /// The longest file that is read for a key, a token or a secret.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
@@ -103,7 +103,7 @@ impl WatchArgs {
             poll: Duration::from_secs(self.poll),
             listen: self.listen.clone(),
             webhook_secret,
-            identity: identity().map_err(|error| vec![error])?,
+            contender: process::contender().map_err(|error| vec![error])?,
             // Lines come from several threads, each with its own streams.
             log: Arc::new(move |line| Output::new().line(&shown(line, format, Timestamp::now()))),
         };
@@ -138,14 +138,6 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
             .at_file(path.display().to_string())
             .help(io_help(&error))
     })
-}
-
-/// The host, which in a pod is the pod's name, the process, and chance: a restarted container is another process.
-fn identity() -> Result<String, Diagnostic> {
-    let mut random = [0_u8; 4];
-    getrandom::fill(&mut random).map_err(|error| Diagnostic::error(format!("there are no random bytes: {error}")))?;
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Ok(format!("{}_{}_{:08x}", host.trim(), std::process::id(), u32::from_le_bytes(random)))
 }
 
 /// A line of the log.

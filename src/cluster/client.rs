@@ -30,8 +30,9 @@ const RETRIES_MAX_INTERNAL: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause before a repetition, whatever the server asks for.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long a watch may say nothing: the API server sends bookmarks about once a minute.
-const LINE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a watch may say nothing, as over a connection that nobody told it is dead: the API server sends bookmarks
+/// about once a minute.
+const LINE_TIMEOUT: Duration = Duration::from_secs(150);
 /// Bytes of one line of a watch: the metadata of one object.
 const LINE_BYTES_MAX: usize = 4 << 20;
 /// Characters of an answer that is no Status shown in an error.
@@ -290,6 +291,11 @@ impl Client {
     /// The cluster, as people call it.
     pub fn name(&self) -> String {
         self.context.clone().unwrap_or_else(|| "the cluster".to_owned())
+    }
+
+    /// The same connection for what only reads, and goes on while the gate is closed.
+    pub fn ungated(&self) -> Client {
+        Client { gate: Gate::default(), ..self.clone() }
     }
 
     /// Whether requests may still start.

@@ -6,7 +6,9 @@ use crate::error::Diagnostic;
 use crate::repo::Selector;
 
 use super::status::EnvironmentState;
-use super::{ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions};
+use super::{
+    Contender, ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions,
+};
 
 /// Says how to get a kcfg that applies.
 ///
@@ -17,7 +19,9 @@ pub fn apply(
     _environment: &str,
     _target: &Target,
     _options: &SyncOptions,
+    _contender: Contender,
     _on_object: impl FnMut(&ObjectResult),
+    _on_wait: impl FnMut(&str),
 ) -> Result<SyncReport, Vec<Diagnostic>> {
     Err(vec![missing()])
 }

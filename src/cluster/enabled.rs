@@ -10,25 +10,29 @@ use crate::error::Diagnostic;
 use crate::repo::Selector;
 
 use super::client::{Client, Gate};
+use super::lease::{Lease, Seizure};
 use super::source::Tree;
 use super::status::EnvironmentState;
 use super::sync::Synchroniser;
 use super::{
-    ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions, survey,
-    watch,
+    Contender, ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions,
+    survey, watch,
 };
 
-/// Makes a cluster equal to an environment of the tree, once. `on_object` is told of every object as it ends.
+/// Makes a cluster equal to an environment of the tree, once, with the environment's Lease; a dry run needs none.
+/// `on_object` is told of every object as it ends, `on_wait` of the process whose Lease has to run out first.
 ///
 /// # Errors
-/// The tree cannot be read, the cluster does not answer or is the wrong one. What went wrong with single releases and
-/// objects is in the report.
+/// The tree cannot be read, the cluster does not answer or is the wrong one, or another process leads. What went wrong
+/// with single releases and objects is in the report.
 pub fn apply(
     source: &Source,
     environment: &str,
     target: &Target,
     options: &SyncOptions,
+    contender: Contender,
     mut on_object: impl FnMut(&ObjectResult),
+    on_wait: impl FnMut(&str),
 ) -> Result<SyncReport, Vec<Diagnostic>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -37,10 +41,37 @@ pub fn apply(
     runtime.block_on(async {
         let started = Instant::now();
         let tree = Arc::new(Tree::read(source, environment)?);
-        let mut synchroniser = Synchroniser::connect(target, Gate::default()).await.map_err(|error| vec![error])?;
-        let mut report = synchroniser.sync(&tree, options, &mut on_object).await?;
+        let gate = Gate::default();
+        let mut of_lease = 0;
+        let mut synchroniser = Synchroniser::connect(target, gate.clone()).await.map_err(|error| vec![error])?;
+        let mut report = if options.is_dry_run {
+            synchroniser.sync(&tree, options, &mut on_object).await?
+        } else {
+            synchroniser.check(&tree, options).await?;
+            let lease = Lease::new(target, environment, contender, options.initialises).await;
+            let mut lease = lease.map_err(|error| vec![error])?;
+            let leading = lead(&mut lease, &gate, &mut synchroniser, on_wait);
+            leading.await.map_err(|error| vec![error])?;
+            let result = {
+                let syncing = synchroniser.sync(&tree, options, &mut on_object);
+                tokio::pin!(syncing);
+                let result = tokio::select! {
+                    result = &mut syncing => Some(result),
+                    _holder = lease.keep(&gate) => None,
+                };
+                // Where the Lease was lost the gate is closed, and what was not done is reported.
+                match result {
+                    Some(result) => result,
+                    None => syncing.await,
+                }
+            };
+            // It ends by itself, should this fail.
+            let _ = lease.release().await;
+            of_lease = lease.requests();
+            result?
+        };
         // Connecting counts too.
-        report.requests = synchroniser.client().requests();
+        report.requests = synchroniser.client().requests() + of_lease;
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
     })
@@ -81,6 +112,31 @@ fn ask<T>(target: &Target, work: impl AsyncFnOnce(Client) -> Result<T, Diagnosti
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
     runtime.block_on(async { work(Client::new(target, Gate::default()).await?).await })
+}
+
+/// Takes the Lease.
+async fn lead(
+    lease: &mut Lease,
+    gate: &Gate,
+    synchroniser: &mut Synchroniser,
+    mut on_wait: impl FnMut(&str),
+) -> Result<(), Diagnostic> {
+    let mut has_waited = false;
+    let seized = lease.seize(|holder| {
+        has_waited = true;
+        on_wait(holder);
+    });
+    let deadline = seized.await.map_err(|seizure| match seizure {
+        Seizure::Held(holder) => Diagnostic::error(format!("{holder} leads: it has the Lease {}", lease.name())).help(
+            "commit what you want and let it apply that, or stop it first: `kcfg suspend ENV --for 1h --reason TEXT`",
+        ),
+        Seizure::Failure(failure) => failure.diagnostic("take the environment's Lease"),
+    })?;
+    gate.set_deadline(Some(deadline));
+    if has_waited {
+        synchroniser.forget_parents();
+    }
+    Ok(())
 }
 
 /// Keeps a cluster equal to a ref of a Git server until the process is asked to end (SIGTERM, SIGINT).

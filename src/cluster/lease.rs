@@ -1,13 +1,16 @@
 //! Who may write: one process at a time, by a Lease (coordination.k8s.io/v1) in kcfg's own namespace, one for each
 //! environment. The rules are those of client-go's leader election:
 //!
-//! - a Lease is free when nobody is named in it, or when it has not changed for its duration, measured by the watcher's
-//!   own monotonic clock: the clocks of two machines are never compared;
+//! - a Lease is free when nobody is named in it, when who is named is a process of this machine that has ended, or when
+//!   it has not changed for its duration, measured by the watcher's own monotonic clock: the clocks of two machines are
+//!   never compared;
 //! - every write names the version that was read, so that of two who try one loses;
 //! - who holds it writes anew every [`RENEW_PERIOD`]. From the moment at which the last such write that succeeded was
 //!   *sent*, requests may start for [`LEASE_DURATION`] − [`MARGIN`]; that is set as the deadline of the [`Gate`]. A
 //!   request ends within [`REQUEST_TIMEOUT`], which is shorter than the margin, so that the last one is over before
 //!   anybody else may take the Lease.
+//!
+//! Who applies once takes the same Lease, and gives way to one that is renewed: [`Lease::seize`].
 //!
 //! The Lease's own requests go through a client of their own, whose gate stays open.
 
@@ -18,9 +21,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Target;
 use super::client::{Accept, Call, Client, Failure, Gate, JSON, REQUEST_TIMEOUT, segment};
-use super::parent;
+use super::{Contender, Target, parent};
 use crate::error::Diagnostic;
 use crate::plan::OWN_NAMESPACE;
 
@@ -30,6 +32,8 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(60);
 pub const MARGIN: Duration = Duration::from_secs(REQUEST_TIMEOUT.as_secs() + 5);
 /// How often it is renewed.
 pub const RENEW_PERIOD: Duration = Duration::from_secs(5);
+/// How often it is looked at by who waits for it to be free.
+const SEIZE_PERIOD: Duration = Duration::from_secs(1);
 /// How long one write of it may take.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -42,29 +46,50 @@ pub enum Attempt {
     Theirs(String),
 }
 
+/// Why the Lease was not to be had.
+#[derive(Debug)]
+pub enum Seizure {
+    /// Somebody else has it and renews it.
+    Held(String),
+    /// The API server does not answer, or forbids it.
+    Failure(Failure),
+}
+
 /// The Lease of an environment, as one process sees it.
 #[derive(Debug)]
 pub struct Lease {
     client: Client,
     name: String,
-    identity: String,
+    contender: Contender,
+    /// Whether kcfg's namespace is made, if it is not there.
+    begins: bool,
     /// The Lease as it was read or written last, and since when it has been so.
     seen: Option<(Value, Instant)>,
 }
 
 impl Lease {
-    /// Prepares the connection; nothing is sent yet. `identity` names this process among all: host, process, chance.
+    /// Prepares the connection; nothing is sent yet. `begins` says that kcfg's namespace may be made.
     ///
     /// # Errors
     /// As for [`Client::new`].
-    pub async fn new(target: &Target, environment: &str, identity: String) -> Result<Lease, Diagnostic> {
+    pub async fn new(
+        target: &Target,
+        environment: &str,
+        contender: Contender,
+        begins: bool,
+    ) -> Result<Lease, Diagnostic> {
         let client = Client::new(target, Gate::default()).await?;
-        Ok(Lease { client, name: lease_name(environment), identity, seen: None })
+        Ok(Lease { client, name: lease_name(environment), contender, begins, seen: None })
     }
 
     /// The name of the Lease.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many requests were sent for it.
+    pub fn requests(&self) -> u64 {
+        self.client.requests()
     }
 
     /// Takes the Lease, or keeps it.
@@ -74,17 +99,17 @@ impl Lease {
     pub async fn attempt(&mut self) -> Result<Attempt, Failure> {
         let known = match &self.seen {
             // Renewing is one request; somebody else's Lease is read anew.
-            Some((lease, _)) if holder(lease) == self.identity => Some(lease.clone()),
+            Some((lease, _)) if holder(lease) == self.contender.name => Some(lease.clone()),
             _ => self.read().await?,
         };
         let now = Instant::now();
         if let Some(lease) = &known
-            && holder(lease) != self.identity
+            && holder(lease) != self.contender.name
             && !self.is_free(lease, now)
         {
             return Ok(Attempt::Theirs(holder(lease).to_owned()));
         }
-        match self.write(known.as_ref(), &self.identity.clone(), LEASE_DURATION).await {
+        match self.write(known.as_ref(), &self.contender.name.clone(), LEASE_DURATION).await {
             Ok(lease) => {
                 self.seen = Some((lease, now));
                 Ok(Attempt::Ours(now + LEASE_DURATION - MARGIN))
@@ -99,13 +124,41 @@ impl Lease {
         }
     }
 
+    /// Takes the Lease for one synchronisation. Who has it and renews it keeps it; one that is not renewed is waited for
+    /// until it is free, which `waits` is told.
+    ///
+    /// # Errors
+    /// Somebody else has it, or what [`Lease::attempt`] has.
+    pub async fn seize(&mut self, mut waits: impl FnMut(&str)) -> Result<Instant, Seizure> {
+        let mut first: Option<(String, String)> = None;
+        loop {
+            match self.attempt().await.map_err(Seizure::Failure)? {
+                Attempt::Ours(deadline) => return Ok(deadline),
+                Attempt::Theirs(holder) => {
+                    let now =
+                        (holder, self.seen.as_ref().map(|(lease, _)| version(lease).to_owned()).unwrap_or_default());
+                    match &first {
+                        // Renewed, or taken by a third.
+                        Some(first) if *first != now => return Err(Seizure::Held(now.0)),
+                        Some(_) => {}
+                        None => {
+                            waits(&now.0);
+                            first = Some(now);
+                        }
+                    }
+                }
+            }
+            tokio::time::sleep(SEIZE_PERIOD).await;
+        }
+    }
+
     /// Gives the Lease back, so that the next one need not wait.
     ///
     /// # Errors
     /// As for [`Lease::attempt`]; it then ends by itself.
     pub async fn release(&mut self) -> Result<(), Failure> {
         let Some((lease, _)) = self.seen.take() else { return Ok(()) };
-        if holder(&lease) != self.identity {
+        if holder(&lease) != self.contender.name {
             return Ok(());
         }
         let result = self.write(Some(&lease), "", Duration::from_secs(1)).await;
@@ -114,7 +167,7 @@ impl Lease {
         }
         // A renewal that was given up on may have arrived.
         match self.read().await? {
-            Some(lease) if holder(&lease) == self.identity => {
+            Some(lease) if holder(&lease) == self.contender.name => {
                 self.write(Some(&lease), "", Duration::from_secs(1)).await.map(drop)
             }
             _ => Ok(()),
@@ -158,7 +211,7 @@ impl Lease {
 
     fn is_free(&self, lease: &Value, now: Instant) -> bool {
         let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
-        is_free(lease, now.saturating_duration_since(since))
+        is_free(lease, now.saturating_duration_since(since)) || (self.contender.is_over)(holder(lease))
     }
 
     async fn write(&self, before: Option<&Value>, holder: &str, duration: Duration) -> Result<Value, Failure> {
@@ -171,7 +224,7 @@ impl Lease {
         let call = Call { method, path, accept: Accept::Json, content_type: JSON, body };
         match self.send(call.clone()).await {
             // The namespace is not there before the first apply.
-            Err(Failure::Refused { code: 404, .. }) if before.is_none() => {
+            Err(Failure::Refused { code: 404, .. }) if before.is_none() && self.begins => {
                 parent::make_own_namespace(&self.client).await?;
                 self.send(call).await
             }

@@ -21,7 +21,8 @@ pub const PAGE: usize = 500;
 /// Managers that only ever fill what kcfg leaves out.
 const OWN_MANAGERS: &[&str] = &[FIELD_MANAGER, "kcfg-generated"];
 
-/// Lists the objects of a kind, those that `selector` matches (all if it is empty), and hands each to `keep`.
+/// Lists the objects of a kind, those that `selector` matches (all if it is empty), and hands each to `keep`. Gives the
+/// version of the list, from which a watch can go on.
 ///
 /// # Errors
 /// They cannot be listed: then nothing is known of the kind.
@@ -31,7 +32,7 @@ pub async fn list(
     namespace: Option<&str>,
     selector: &str,
     mut keep: impl FnMut(LiveObject),
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let base = resource.list_path(resource.preferred(), namespace);
     let selector = query(selector);
     let mut next = String::new();
@@ -45,7 +46,7 @@ pub async fn list(
         }
         match page.metadata.next {
             Some(token) if !token.is_empty() => next = token.into_owned(),
-            _ => return Ok(()),
+            _ => return Ok(page.metadata.resource_version.into_owned()),
         }
     }
 }
@@ -69,9 +70,12 @@ struct Page<'a> {
 }
 
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct PageMetadata<'a> {
     #[serde(borrow, rename = "continue")]
     next: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]

@@ -25,7 +25,7 @@
 //! | `compare` | what would change, field by field, for `--dry-run` and `kcfg diff --live` |
 //! | `git` | a remote Git repository → commits, over HTTPS and SSH, without their history |
 //! | `watch` | the loop: Git, drift and the Lease, tied together |
-//! | `watches` | watches of the members, one per kind |
+//! | `members` | the members, kept current by watches, one per kind |
 //! | `lease` | who may write |
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
 //! | `status`, `record` | how environments and releases stand: the data, and the record of an environment in the cluster |
@@ -38,8 +38,8 @@ mod report;
 pub mod status;
 
 pub use options::{
-    Credentials, GitCredentials, Log, LogLine, RemoteOptions, Resumed, Source, SuspendRequest, Suspended, SyncOptions,
-    Target, WAIT_DEFAULT, WatchOptions,
+    Contender, Credentials, GitCredentials, Log, LogLine, RemoteOptions, Resumed, Source, SuspendRequest, Suspended,
+    SyncOptions, Target, WAIT_DEFAULT, WatchOptions,
 };
 pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
@@ -71,6 +71,8 @@ pub mod lease;
 #[cfg(feature = "cluster")]
 pub mod live;
 #[cfg(feature = "cluster")]
+pub mod members;
+#[cfg(feature = "cluster")]
 pub mod metrics;
 #[cfg(feature = "cluster")]
 pub mod order;
@@ -100,8 +102,6 @@ pub mod takeover;
 pub mod wait;
 #[cfg(feature = "cluster")]
 pub mod watch;
-#[cfg(feature = "cluster")]
-pub mod watches;
 #[cfg(feature = "cluster")]
 pub mod webhook;
 #[cfg(feature = "cluster")]

@@ -54,6 +54,8 @@ pub struct SyncOptions {
     pub hook_timeout: Option<Duration>,
     /// Run hooks without a pause that failed, and however often they failed.
     pub retries_hooks: bool,
+    /// Leave objects alone that hold something else than what was applied, and report them.
+    pub leaves_drift: bool,
     /// Wait until what was applied is ready, each release at most this long; none for not waiting.
     pub wait: Option<Duration>,
     /// The ref that the commit is of, as the status names it.
@@ -96,6 +98,21 @@ pub struct Resumed {
     pub ended: Vec<Suspension>,
     /// Whether what was there could not be read.
     pub is_damaged: bool,
+}
+
+/// This process among all that want the Lease of an environment.
+#[derive(Clone)]
+pub struct Contender {
+    /// Its name, which no other process has.
+    pub name: String,
+    /// Whether the process of this name is known to have ended: its Lease is free at once.
+    pub is_over: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// What a server is shown. Secret: debugging shows its kind alone.
@@ -158,8 +175,8 @@ pub struct WatchOptions {
     pub listen: Option<String>,
     /// What the Git server signs webhooks with; without it there is no webhook.
     pub webhook_secret: Option<String>,
-    /// The name of this process among all that want the Lease.
-    pub identity: String,
+    /// This process.
+    pub contender: Contender,
     /// Where lines of the log go.
     pub log: Log,
 }

@@ -93,8 +93,8 @@ pub struct Parent {
     pub cluster_uid: String,
     /// The members.
     pub inventory: Inventory,
-    /// How many ConfigMaps beside it hold the rest of the inventory.
-    pub shards: usize,
+    /// The ConfigMaps beside it that hold the rest of the inventory, and their versions.
+    pub shards: BTreeMap<String, String>,
     /// What else it says; the keys are [`DIGEST_KEY`] and those beside it.
     pub status: BTreeMap<String, String>,
     /// The version that was read or written last: who writes another one in between is another kcfg.
@@ -167,7 +167,7 @@ impl Parent {
             self.inventory.entries.insert(hash(0), Entry { content: hash(16), state: hash(32) });
         }
         if map.metadata.name != self.name {
-            self.shards += 1;
+            self.shards.insert(map.metadata.name.clone(), map.metadata.resource_version.clone());
             return;
         }
         let annotation = |name: &str| map.metadata.annotations.get(name).map(String::as_str).unwrap_or_default();
@@ -190,9 +190,11 @@ impl Parent {
         let mut chunks = entries.chunks(SHARD_ENTRIES_MAX).map(encode);
         let first = chunks.next().unwrap_or_default();
         let rest: Vec<String> = chunks.collect();
+        let mut shards = BTreeMap::new();
         for (index, inventory) in rest.iter().enumerate() {
-            let map = self.config_map(environment, &shard_name(&self.name, index), inventory, false);
-            apply(client, &map).await?;
+            let name = shard_name(&self.name, index);
+            let map = self.config_map(environment, &name, inventory, false);
+            shards.insert(name, apply(client, &map).await?);
         }
         let mut map = self.config_map(environment, &self.name, &first, true);
         map.metadata.resource_version.clone_from(&self.resource_version);
@@ -210,14 +212,10 @@ impl Parent {
             }
             result => result?,
         };
-        for index in rest.len()..self.shards {
-            let path = path(&shard_name(&self.name, index));
-            match client.send(&Call::delete(path, Vec::new())).await {
-                Ok(_) | Err(Failure::Refused { code: 404, .. }) => {}
-                Err(failure) => return Err(failure),
-            }
+        let before = std::mem::replace(&mut self.shards, shards);
+        for name in before.keys().filter(|name| !self.shards.contains_key(*name)) {
+            delete(client, name).await?;
         }
-        self.shards = rest.len();
         Ok(())
     }
 
@@ -226,14 +224,16 @@ impl Parent {
     /// # Errors
     /// A ConfigMap cannot be deleted.
     pub async fn delete(&self, client: &Client) -> Result<(), Failure> {
-        let shards = (0..self.shards).map(|index| shard_name(&self.name, index));
-        for name in shards.chain([self.name.clone()]) {
-            match client.send(&Call::delete(path(&name), Vec::new())).await {
-                Ok(_) | Err(Failure::Refused { code: 404, .. }) => {}
-                Err(failure) => return Err(failure),
-            }
+        for name in self.shards.keys().chain([&self.name]) {
+            delete(client, name).await?;
         }
         Ok(())
+    }
+
+    /// The version of one of its ConfigMaps that was read or written last.
+    pub fn version_of(&self, name: &str) -> Option<&str> {
+        let known = if name == self.name { Some(&self.resource_version) } else { self.shards.get(name) };
+        known.map(String::as_str)
     }
 
     fn config_map(&self, environment: &str, name: &str, inventory: &str, is_parent: bool) -> ConfigMap {
@@ -295,6 +295,13 @@ fn shard_name(parent: &str, index: usize) -> String {
 
 fn path(name: &str) -> String {
     format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps/{}", segment(name))
+}
+
+async fn delete(client: &Client, name: &str) -> Result<(), Failure> {
+    match client.send(&Call::delete(path(name), Vec::new())).await {
+        Ok(_) | Err(Failure::Refused { code: 404, .. }) => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Applies a ConfigMap; gives its version.

@@ -26,6 +26,8 @@ pub enum Outcome {
     Suspended,
     /// It is being deleted, and something holds it.
     Terminating,
+    /// It no longer holds what was applied, and the environment only wants to know.
+    Drifted,
     /// It was applied, and is not ready.
     Unready,
     /// A hook: it begins.
@@ -49,6 +51,7 @@ impl Outcome {
             Outcome::Held => "held",
             Outcome::Suspended => "suspended",
             Outcome::Terminating => "deleting",
+            Outcome::Drifted => "drifted",
             Outcome::Unready => "not ready",
             Outcome::Started => "started",
             Outcome::Ran => "ran",

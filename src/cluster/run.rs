@@ -100,6 +100,10 @@ impl<'s, 'f> Run<'s, 'f> {
                         self.note(&release.name, id, Outcome::Suspended, reason.clone());
                     }
                 }
+                Action::Report(reason) => {
+                    self.note(&release.name, &release.objects[step.object].id, Outcome::Drifted, reason.to_string());
+                    self.is_complete[step.release] = false;
+                }
                 Action::Apply(_) => {
                     self.touched.insert(step.release);
                     applies.push(step);

@@ -14,6 +14,7 @@ use crate::plan::{self, Departure, End, Entry, Known, LiveObject, OWN_NAMESPACE,
 use super::client::{Accept, Call, Client, Failure, Gate};
 use super::discovery::{Discovery, Resource};
 use super::hooks::Hooks;
+use super::members::{Kind, Members};
 use super::order::Done;
 use super::parallel::each;
 use super::parent::{
@@ -37,6 +38,10 @@ pub struct Synchroniser {
     discovery: Arc<Discovery>,
     cluster_uid: String,
     record: Option<Record>,
+    /// The members, where somebody keeps them current.
+    members: Option<Members>,
+    /// The parents as they were read or written last, where somebody tells when another changes them.
+    parents: Option<BTreeMap<String, Parent>>,
     /// Set by whoever has something newer to do: ends a wait.
     pub preempt: Arc<AtomicBool>,
 }
@@ -67,7 +72,37 @@ impl Synchroniser {
         let (uid, discovery) = tokio::join!(cluster_uid(&client), Discovery::read(&client));
         let cluster_uid = uid.map_err(|failure| failure.diagnostic("ask the cluster which one it is"))?;
         let discovery = discovery.map_err(|failure| failure.diagnostic("ask the cluster which kinds it serves"))?;
-        Ok(Synchroniser { client, discovery: Arc::new(discovery), cluster_uid, record: None, preempt: Arc::default() })
+        let discovery = Arc::new(discovery);
+        Ok(Synchroniser {
+            client,
+            discovery,
+            cluster_uid,
+            record: None,
+            members: None,
+            parents: None,
+            preempt: Arc::default(),
+        })
+    }
+
+    /// From now on reads members from here, and the parents once: whoever hands this over tells when another changes a
+    /// parent ([`Synchroniser::forget_parents`]).
+    pub fn keep(&mut self, members: Members) {
+        self.members = Some(members);
+    }
+
+    /// The members, where somebody keeps them current.
+    pub fn members(&self) -> Option<&Members> {
+        self.members.as_ref()
+    }
+
+    /// The parents, as they were read or written last.
+    pub fn parents(&self) -> Option<&BTreeMap<String, Parent>> {
+        self.parents.as_ref()
+    }
+
+    /// Reads the parents anew next time.
+    pub fn forget_parents(&mut self) {
+        self.parents = None;
     }
 
     /// The connection.
@@ -78,6 +113,19 @@ impl Synchroniser {
     /// What is known of a kind.
     pub fn resource(&self, group: &str, kind: &str) -> Option<&Resource> {
         self.discovery.get(group, kind)
+    }
+
+    /// Finds out whether this is the right cluster for a tree, without changing anything.
+    ///
+    /// # Errors
+    /// It is not, or it does not answer.
+    pub async fn check(&mut self, tree: &Tree, options: &SyncOptions) -> Result<(), Vec<Diagnostic>> {
+        let parents = Parent::list(&self.client, &tree.desired.environment)
+            .await
+            .map_err(|failure| vec![failure.diagnostic("list what kcfg applied before")])?;
+        self.check_cluster(tree, &parents, options)?;
+        self.parents = Some(parents);
+        Ok(())
     }
 
     /// Makes the cluster equal to a tree. Once the gate is closed no request starts: what was not done is reported.
@@ -118,6 +166,7 @@ impl Synchroniser {
         } else {
             let steps = (applies, plan.departures);
             self.carry_out(&mut run, &mut hooks, &mut parents, Arc::new(known), steps, options).await?;
+            self.parents = self.members.is_some().then_some(parents);
         }
         let mut report = run.finish();
         if !options.is_dry_run {
@@ -168,22 +217,28 @@ impl Synchroniser {
     }
 
     /// What was applied before, and what is in the cluster now.
-    pub(super) async fn learn(
-        &self,
+    async fn learn(
+        &mut self,
         tree: &Tree,
         options: &SyncOptions,
     ) -> Result<(BTreeMap<String, Parent>, Known), Vec<Diagnostic>> {
         let single = |doing: &'static str| move |failure: Failure| vec![failure.diagnostic(doing)];
-        let parents = Parent::list(&self.client, &tree.desired.environment)
-            .await
-            .map_err(single("list what kcfg applied before"))?;
+        // What fails on its way through a synchronisation leaves them to be read anew.
+        let parents = match self.parents.take() {
+            Some(parents) => parents,
+            None => Parent::list(&self.client, &tree.desired.environment)
+                .await
+                .map_err(single("list what kcfg applied before"))?,
+        };
         self.check_cluster(tree, &parents, options)?;
+        self.discover(tree).await.map_err(single("ask the cluster which kinds it serves"))?;
         let (live, unlisted) = self.look(tree, &parents).await.map_err(single("list what is in the cluster"))?;
         let stale: Vec<&str> = self.discovery.stale.iter().map(String::as_str).collect();
         let known = Known {
             inventories: parents.iter().map(|(name, parent)| (name.clone(), parent.inventory.clone())).collect(),
             live,
             adopts: options.adopts,
+            leaves_drift: options.leaves_drift,
             unlisted,
             uncertain: (!stale.is_empty())
                 .then(|| format!("the servers of the API groups {} are down", stale.join(", "))),
@@ -205,7 +260,8 @@ impl Synchroniser {
         let tree = run.tree.clone();
         let environment = tree.desired.environment.clone();
         if !applies.is_empty() || hooks.due().next().is_some() {
-            self.prepare(&tree, parents, &applies, hooks).await.map_err(single("record what is to be applied"))?;
+            let prepared = self.prepare(&tree, parents, &known, &applies, hooks).await;
+            prepared.map_err(single("record what is to be applied"))?;
             let mut context = order::Context {
                 client: self.client.clone(),
                 discovery: self.discovery.clone(),
@@ -217,7 +273,7 @@ impl Synchroniser {
             let (first, beside, mut after) = hooks.split(applies, &tree, &known);
             if !first.is_empty() {
                 let done = order::apply_all(&mut context, first, |done| run.applied(done, &known)).await;
-                enter(run, parents, &known, done);
+                enter(run, parents, self.members.as_ref(), &known, done);
             }
             let mut running = hooks.start(&context, &self.preempt);
             let done = order::apply_all(&mut context, beside, |done| {
@@ -225,7 +281,7 @@ impl Synchroniser {
                 running.tell(run);
             });
             let done = done.await;
-            enter(run, parents, &known, done);
+            enter(run, parents, self.members.as_ref(), &known, done);
             while let Some((name, result)) = running.next(run).await {
                 let ended = hooks.ended(&self.client, run, parents, &name, result).await;
                 let (index, stop) = ended.map_err(single("record how hooks ended"))?;
@@ -233,11 +289,17 @@ impl Synchroniser {
                 if let Some(why) = stop {
                     run.is_complete[index] = false;
                     steps.iter().for_each(|step| run.held(step, &why));
-                    enter(run, parents, &known, steps.into_iter().map(|step| (step, Err(why.clone()))).collect());
+                    enter(
+                        run,
+                        parents,
+                        self.members.as_ref(),
+                        &known,
+                        steps.into_iter().map(|step| (step, Err(why.clone()))).collect(),
+                    );
                     continue;
                 }
                 let done = order::apply_all(&mut context, steps, |done| run.applied(done, &known)).await;
-                enter(run, parents, &known, done);
+                enter(run, parents, self.members.as_ref(), &known, done);
             }
             self.discovery = context.discovery;
         }
@@ -329,10 +391,22 @@ impl Synchroniser {
         Ok(())
     }
 
+    /// Asks anew what the cluster serves, where what is known does not do: a kind of the tree is missing, or the server
+    /// of a group was down.
+    async fn discover(&mut self, tree: &Tree) -> Result<(), Failure> {
+        let defined = |id: &ObjectId| self.discovery.get(&id.group, &id.kind).is_some();
+        let mut objects = tree.desired.releases.iter().flat_map(|release| &release.objects);
+        // Who connects for one synchronisation has just asked.
+        if self.members.is_some() && (!self.discovery.stale.is_empty() || !objects.all(|object| defined(&object.id))) {
+            self.discovery = Arc::new(Discovery::read(&self.client).await?);
+        }
+        Ok(())
+    }
+
     /// What is in the cluster of everything that the tree wants or that was applied before, and the kinds of which that
     /// cannot be found out.
     async fn look(
-        &self,
+        &mut self,
         tree: &Tree,
         parents: &BTreeMap<String, Parent>,
     ) -> Result<(HashMap<ShortHash, LiveObject>, Unlisted), Failure> {
@@ -352,12 +426,20 @@ impl Synchroniser {
             wanted.entry((group.into(), kind.into())).or_default();
         }
         let label = parent::environment_label(&tree.desired.environment);
-        let members = format!("{ENVIRONMENT_LABEL}={label}");
+        let selector = format!("{ENVIRONMENT_LABEL}={label}");
         // A kind that the server does not know has no objects; applying them will say so.
-        let tasks = wanted.into_iter().filter_map(|(kind, of_kind)| {
-            let resource = self.discovery.get(&kind.0, &kind.1)?.clone();
-            let (client, members) = (self.client.clone(), members.clone());
-            Some(async move { (kind, look_at_kind(client, resource, members, of_kind).await) })
+        let discovery = self.discovery.clone();
+        let wanted = wanted
+            .into_iter()
+            .filter_map(|(kind, of_kind)| Some((discovery.get(&kind.0, &kind.1)?.clone(), kind, of_kind)))
+            .collect::<Vec<_>>();
+        if let Some(members) = &mut self.members {
+            members.follow(wanted.iter().map(|(resource, ..)| resource.clone())).await;
+        }
+        let tasks = wanted.into_iter().map(|(resource, kind, of_kind)| {
+            let (client, selector) = (self.client.clone(), selector.clone());
+            let members = self.members.as_ref().and_then(|members| members.of(&kind));
+            async move { (kind, look_at_kind(client, resource, members, selector, of_kind).await) }
         });
         let (mut found, mut unlisted, mut failure) = (HashMap::new(), Unlisted::new(), None);
         each(tasks, |(kind, result)| match result {
@@ -374,6 +456,7 @@ impl Synchroniser {
         &mut self,
         tree: &Arc<Tree>,
         parents: &mut BTreeMap<String, Parent>,
+        known: &Known,
         applies: &[Step],
         hooks: &Hooks,
     ) -> Result<(), Failure> {
@@ -411,8 +494,12 @@ impl Synchroniser {
             .filter(|object| Phase::of(&object.id) == Phase::Namespaces)
             .map(|object| object.id.name.clone())
             .collect();
+        // Where something lives there is a namespace.
+        let inhabited: BTreeSet<&Arc<str>> =
+            known.live.values().filter_map(|live| live.id.namespace.as_ref()).collect();
         let ids = applies.iter().map(|step| &tree.desired.releases[step.release].objects[step.object].id);
         let ids = ids.chain(hooks.ids(tree));
+        let ids = ids.filter(|id| id.namespace.as_ref().is_none_or(|namespace| !inhabited.contains(namespace)));
         order::make_namespaces(&self.client, &self.discovery, ids, &in_tree).await.map(drop)
     }
 
@@ -512,8 +599,14 @@ impl Synchroniser {
     }
 }
 
-/// Enters into the parents what applies left behind.
-fn enter(run: &mut Run<'_, '_>, parents: &mut BTreeMap<String, Parent>, known: &Known, done: Vec<Done>) {
+/// Enters into the parents, and into what is known of the members, what applies left behind.
+fn enter(
+    run: &mut Run<'_, '_>,
+    parents: &mut BTreeMap<String, Parent>,
+    members: Option<&Members>,
+    known: &Known,
+    done: Vec<Done>,
+) {
     let tree = run.tree.clone();
     for (step, result) in done {
         let release = &tree.desired.releases[step.release];
@@ -528,6 +621,9 @@ fn enter(run: &mut Run<'_, '_>, parents: &mut BTreeMap<String, Parent>, known: &
             }
             continue;
         };
+        if let Some(members) = members {
+            members.put(&applied.live);
+        }
         run.uids.insert(applied.live.uid);
         run.keys.insert(key);
         let entry = Entry { content: object.content, state: applied.live.state };
@@ -535,8 +631,6 @@ fn enter(run: &mut Run<'_, '_>, parents: &mut BTreeMap<String, Parent>, known: &
     }
 }
 
-/// A group and a kind.
-type Kind = (Arc<str>, Arc<str>);
 /// Kinds that cannot be listed, and why.
 type Unlisted = BTreeMap<Kind, String>;
 
@@ -548,12 +642,13 @@ struct Wanted {
     unknown: usize,
 }
 
-/// Lists the members of a kind, and finds out whether objects that are to be made are there already: one by one where
-/// they are few, else by listing everything of the kind.
+/// Lists the members of a kind, where they are not known, and finds out whether objects that are to be made are there
+/// already: one by one where they are few, else by listing everything of the kind.
 async fn look_at_kind(
     client: Client,
     resource: Resource,
-    members: String,
+    members: Option<Vec<LiveObject>>,
+    selector: String,
     wanted: Wanted,
 ) -> Result<Vec<(ShortHash, LiveObject)>, Failure> {
     let mut found = Vec::new();
@@ -566,8 +661,11 @@ async fn look_at_kind(
             found.push((key, live));
         }
     };
-    if wanted.unknown <= LOOKUPS_MAX {
-        live::list(&client, &resource, None, &members, &mut keep).await?;
+    if wanted.unknown <= LOOKUPS_MAX || members.is_some() {
+        match members {
+            Some(members) => members.into_iter().for_each(&mut keep),
+            None => drop(live::list(&client, &resource, None, &selector, &mut keep).await?),
+        }
         let missing: Vec<&ObjectId> =
             wanted.ids.iter().filter(|(key, _)| !seen.contains(*key)).map(|(_, id)| id).collect();
         if missing.len() <= LOOKUPS_MAX {

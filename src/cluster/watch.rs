@@ -3,7 +3,8 @@
 //! Three things go on beside each other, and the loop ties them together:
 //! - the Git server is polled (and asked at once after a webhook): [`GitRemote`]; a new commit ends a wait of the
 //!   synchronisation under way;
-//! - the members are watched: [`Watches`]; what no longer is as it was applied is drift;
+//! - the members are watched: [`Members`]; what no longer is as it was applied is drift; so are the parents, which nobody
+//!   else should change;
 //! - the Lease is kept: [`Lease`]; without it nothing is written.
 //!
 //! A synchronisation runs when there is a new commit, when something drifted, and after a growing pause when something
@@ -18,17 +19,17 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::client::{Client, Gate};
+use super::client::{Client, Failure, Gate};
+use super::discovery::Resource;
 use super::git::{Fetched, GitRemote};
 use super::lease::{Attempt, Lease, RENEW_PERIOD};
+use super::members::{Members, Sight, Trouble};
 use super::metrics::label;
-use super::parent::Parent;
 use super::record::{self, Record};
 use super::server::{Board, serve};
 use super::source::Tree;
 use super::status::EnvironmentStatus;
 use super::sync::Synchroniser;
-use super::watches::{Sight, Watches};
 use super::webhook::WebhookSecret;
 use super::{
     Credentials, Log, LogLine, ObjectResult, Outcome, ReleaseState, RemoteOptions, Source, SyncOptions, SyncReport,
@@ -67,7 +68,7 @@ pub fn run(options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
 }
 
 async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
-    let WatchOptions { environment, target, mut sync, remote, poll, listen, webhook_secret, identity, log } = options;
+    let WatchOptions { environment, target, mut sync, remote, poll, listen, webhook_secret, contender, log } = options;
     let RemoteOptions { url, reference, certificates, cache_folder, credentials } = remote;
     let secret = webhook_secret.map(|text| WebhookSecret::new(&text)).transpose();
     let secret = secret.map_err(|problem| Diagnostic::error(problem).help("put a long random text into its file"))?;
@@ -83,7 +84,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
     }
     let mut stop = stopped()?;
     let log = Logger { log, environment: environment.clone() };
-    let mut lease = Lease::new(&target, &environment, identity).await?;
+    let mut lease = Lease::new(&target, &environment, contender, sync.initialises).await?;
     let mut following = follow(remote, credentials, poll, board.clone(), log.clone());
     loop {
         let Some(deadline) = acquire(&mut lease, &mut stop, &board, &log).await else { return Ok(()) };
@@ -99,16 +100,20 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             fights: Fights::default(),
             told: BTreeMap::new(),
             suspended: HashSet::new(),
+            hands_over: watch::channel(false).0,
         };
+        let hands_over = leading.hands_over.subscribe();
         board.metrics.set("kcfg_leader", "", 1.0);
         let ended = tokio::select! {
             biased;
-            holder = lease.keep(&gate) => Some(holder),
+            holder = keep(&mut lease, &gate, hands_over, &log) => Some(holder),
             () = leading.run(&mut following, stop.clone()) => None,
         };
         board.metrics.set("kcfg_leader", "", 0.0);
         match ended {
             Some(holder) => log.warn("the lease was lost", &[("holder", holder)]),
+            // What was suspended as a whole goes on, with whoever has the Lease first.
+            None if !*stop.borrow() => {}
             None => {
                 let released = lease.release().await;
                 log.info("stopped", &[("lease", released.map_or_else(|e| e.to_string(), |()| "released".into()))]);
@@ -116,6 +121,18 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             }
         }
     }
+}
+
+/// Keeps the Lease until somebody else has it, or gives it back when the environment is handed over.
+async fn keep(lease: &mut Lease, gate: &Gate, mut hands_over: watch::Receiver<bool>, log: &Logger) -> String {
+    tokio::select! {
+        holder = lease.keep(gate) => return holder,
+        _ = hands_over.wait_for(|is_handed_over| *is_handed_over) => {}
+    }
+    gate.set_deadline(Some(Instant::now()));
+    let state = lease.release().await.map_or_else(|error| error.to_string(), |()| "released".into());
+    log.info("handed over while the environment is suspended", &[("lease", state)]);
+    std::future::pending().await
 }
 
 /// Becomes true when the process is asked to end.
@@ -247,6 +264,8 @@ struct Leading {
     told: BTreeMap<String, Timestamp>,
     /// Objects that are suspended and not as the tree says.
     suspended: HashSet<ShortHash>,
+    /// Becomes true while the whole environment is suspended: the Lease is given back then.
+    hands_over: watch::Sender<bool>,
 }
 
 impl Leading {
@@ -291,9 +310,12 @@ impl Leading {
         following: &mut Following,
         mut stop: watch::Receiver<bool>,
     ) {
-        let client = synchroniser.client().clone();
+        let (client, metrics) = (synchroniser.client().clone(), self.board.metrics.clone());
         let mut suspensions = self.suspensions(&client).await;
-        let (mut watches, mut sights) = Watches::new(client, &self.environment, self.board.metrics.clone());
+        let members = Members::new(client.clone(), &self.environment, metrics.clone(), self.trouble());
+        synchroniser.keep(members);
+        let mut parents = Members::parents(client, &self.environment, metrics, self.trouble());
+        parents.follow(synchroniser.resource("", "ConfigMap").cloned()).await;
         let mut known: Option<Known> = None;
         let mut retry: Option<(Instant, Duration)> = None;
         let mut is_due = true;
@@ -303,6 +325,14 @@ impl Leading {
             is_due |= self.tell_suspensions(&found, now);
             // What is suspended as a whole is not even looked at; what cannot be read may be that.
             let is_suspended = found.as_ref().map_or(true, |found| found.covers_environment(now).is_some());
+            let is_handed_over = *self.hands_over.borrow();
+            if is_handed_over && !is_suspended {
+                return;
+            }
+            if is_suspended && found.is_ok() && !is_handed_over {
+                self.board.is_ready.store(true, Ordering::Relaxed);
+                self.hands_over.send_replace(true);
+            }
             if !is_suspended && following.trouble.has_changed().unwrap_or(false) {
                 let trouble = following.trouble.borrow_and_update().clone();
                 self.amend(synchroniser, |status, now| status.with_git(trouble.as_deref(), now)).await;
@@ -325,7 +355,7 @@ impl Leading {
                     Some((tree, report)) => {
                         let is_failed = report.count(&Outcome::Failed) + report.count(&Outcome::Unready) > 0;
                         retry = is_failed.then(|| (Instant::now() + pause, pause));
-                        known = self.know(synchroniser, &mut watches, &tree).await.or(known);
+                        known = know(synchroniser, &tree).or(known);
                     }
                     None => retry = Some((Instant::now() + pause, pause)),
                 }
@@ -348,15 +378,16 @@ impl Leading {
                     let is_over = self.fights.end_of_some(Instant::now());
                     is_due = is_over || retry.is_some_and(|(until, _)| until <= Instant::now());
                 }
-                Some(first) = sights.recv() => {
+                () = changed(synchroniser) => {
                     tokio::time::sleep(SETTLE).await;
-                    let mut gathered = vec![first];
-                    while let Ok(sight) = sights.try_recv() {
-                        gathered.push(sight);
-                    }
+                    let sights = synchroniser.members().map(Members::take_sights).unwrap_or_default();
                     if let Some(known) = &known {
-                        is_due = self.drifted(known, gathered);
+                        is_due = self.drifted(known, sights);
                     }
+                }
+                () = parents.changed() => {
+                    tokio::time::sleep(SETTLE).await;
+                    is_due = self.parents_changed(synchroniser, parents.take_sights().into_values());
                 }
             }
         }
@@ -386,7 +417,8 @@ impl Leading {
         };
         let log = self.log.clone();
         let mut sink = |object: &ObjectResult| log.object(object, &commit);
-        let result = synchroniser.sync(&tree, &self.sync, &mut sink).await;
+        let options = SyncOptions { leaves_drift: !corrects(&tree), ..self.sync.clone() };
+        let result = synchroniser.sync(&tree, &options, &mut sink).await;
         metrics.add("kcfg_api_requests_total", "", (synchroniser.client().requests() - requests) as f64);
         let report = match result {
             Ok(report) => report,
@@ -410,7 +442,7 @@ impl Leading {
             Err(failure) => Err(failure.diagnostic("read what is suspended")),
         };
         let (sender, receiver) = watch::channel(first);
-        tokio::spawn(record::follow(client.clone(), self.environment.clone(), sender));
+        tokio::spawn(record::follow(client.ungated(), self.environment.clone(), sender));
         receiver
     }
 
@@ -526,37 +558,48 @@ impl Leading {
         );
     }
 
-    /// What was applied, for telling drift from what was done here; the watches follow the kinds.
-    async fn know(&self, synchroniser: &Synchroniser, watches: &mut Watches, tree: &Tree) -> Option<Known> {
-        let parents = match Parent::list(synchroniser.client(), &self.environment).await {
-            Ok(parents) => parents,
-            Err(failure) => {
-                self.log.error("the records cannot be listed", &[("error", failure.to_string())]);
-                return None;
+    /// Whether somebody else changed a parent; they are then read anew.
+    fn parents_changed(&self, synchroniser: &mut Synchroniser, sights: impl Iterator<Item = Sight>) -> bool {
+        let Some(known) = synchroniser.parents() else { return true };
+        let number = |version: &str| version.parse::<u64>().unwrap_or(0);
+        let mut names = Vec::new();
+        for Sight { live, is_gone } in sights {
+            let own = known.values().find_map(|parent| parent.version_of(&live.id.name));
+            // What was written here is seen too, and may be seen late.
+            let is_own = match own {
+                Some(own) => !is_gone && number(&live.resource_version) <= number(own),
+                None => is_gone,
+            };
+            if !is_own {
+                let manager = live.other_manager.as_deref().unwrap_or("unknown").to_owned();
+                self.log.warn("a record was changed", &[("record", live.id.to_string()), ("manager", manager)]);
+                names.push(live.id.name);
             }
-        };
-        let kinds = parents.values().flat_map(|parent| &parent.kinds).filter_map(|kind| {
-            let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
-            synchroniser.resource(group, kind)
-        });
-        watches.set(kinds.cloned());
-        let states = parents
-            .values()
-            .flat_map(|parent| &parent.inventory.entries)
-            .map(|(key, entry)| (*key, entry.state))
-            .collect();
-        let corrects = tree.environment.as_ref().is_none_or(|document| document.drift == Drift::Correct);
-        Some(Known { states, corrects })
+        }
+        if !names.is_empty() {
+            synchroniser.forget_parents();
+        }
+        !names.is_empty()
+    }
+
+    /// Says what cannot be watched.
+    fn trouble(&self) -> Trouble {
+        let log = self.log.clone();
+        Arc::new(move |resource: &Resource, failure: Option<&Failure>| {
+            let kind = ("kind", format!("{}/{}", resource.group, resource.kind));
+            match failure {
+                Some(failure) => {
+                    log.warn("cannot be watched: its drift is seen late", &[kind, ("error", failure.to_string())])
+                }
+                None => log.info("can be watched again", &[kind]),
+            }
+        })
     }
 
     /// Whether something has to be corrected; says what is seen.
-    fn drifted(&mut self, known: &Known, sights: Vec<Sight>) -> bool {
-        let mut last: HashMap<ShortHash, Sight> = HashMap::new();
-        for sight in sights {
-            last.insert(ShortHash::of_id(&sight.live.id), sight);
-        }
+    fn drifted(&mut self, known: &Known, sights: HashMap<ShortHash, Sight>) -> bool {
         let mut is_due = false;
-        for (key, sight) in last {
+        for (key, sight) in sights {
             let Some(state) = known.states.get(&key) else { continue };
             if self.suspended.contains(&key) {
                 continue;
@@ -587,6 +630,26 @@ impl Leading {
         self.board.metrics.set("kcfg_fights", "", self.fights.count() as f64);
         is_due
     }
+}
+
+/// Waits until a member was seen to change.
+async fn changed(synchroniser: &Synchroniser) {
+    match synchroniser.members() {
+        Some(members) => members.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What was applied, for telling drift from what was done here.
+fn know(synchroniser: &Synchroniser, tree: &Tree) -> Option<Known> {
+    let entries = synchroniser.parents()?.values().flat_map(|parent| &parent.inventory.entries);
+    let states = entries.map(|(key, entry)| (*key, entry.state)).collect();
+    Some(Known { states, corrects: corrects(tree) })
+}
+
+/// Whether drift is corrected, or only said.
+fn corrects(tree: &Tree) -> bool {
+    tree.environment.as_ref().is_none_or(|document| document.drift == Drift::Correct)
 }
 
 /// What was applied.

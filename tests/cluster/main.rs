@@ -15,6 +15,7 @@ mod http;
 mod image;
 mod install;
 mod keeper;
+mod leader;
 mod outage;
 mod owners;
 mod programs;

@@ -115,9 +115,10 @@ impl Site {
         self.plane.kubectl(&args.iter().map(String::as_str).collect::<Vec<_>>(), &input.replace("NAME", self.name))
     }
 
-    /// What kcfg asked of the API server so far, as the site's user. Needs an audit log.
+    /// What kcfg asked of the API server so far, as the site's user, but for what concerns the Lease. Needs an audit log.
     pub fn requests(&self) -> Vec<Request> {
-        self.plane.requests_of(self.name)
+        let requests = self.plane.requests_of(self.name);
+        requests.into_iter().filter(|request| !request.uri.contains("/leases")).collect()
     }
 
     /// The ids of the objects that say they belong to the environment.

@@ -103,11 +103,16 @@ fn a_loop_leaves_alone_what_is_suspended_and_goes_on_when_that_ends() {
     // Resumed: corrected within seconds. The whole environment: nothing at all is done.
     site.kcfg(&["resume", "paused/web"]).code(0);
     eventually(Duration::from_secs(10), "it is corrected", || value(&site, "web").as_deref() == Some("first"));
-    site.kcfg(&["suspend", "paused", "--for", "6s", "--reason", "all of it"]).code(0);
+    site.kcfg(&["suspend", "paused", "--for", "15s", "--reason", "all of it"]).code(0);
     running.says("\"message\":\"suspended\"", 2);
     patch("api");
     sleep(Duration::from_secs(2));
     assert_eq!(value(&site, "api").as_deref(), Some("mine"));
+    // The Lease was given back: who applies by hand has the environment for that time.
+    running.says("handed over", 1);
+    site.apply(&[]).code(0);
+    assert_eq!(value(&site, "api").as_deref(), Some("first"));
+    patch("api");
     // It ends by itself.
     eventually(Duration::from_secs(20), "it is corrected", || value(&site, "api").as_deref() == Some("first"));
     running.says("a suspension ended", 2);

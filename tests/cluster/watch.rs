@@ -56,9 +56,15 @@ impl Loop {
     /// Waits until the log has a text so often.
     #[track_caller]
     pub fn says(&self, text: &str, count: usize) {
+        self.says_within(Duration::from_secs(30), text, count);
+    }
+
+    /// Waits that long until the log has a text so often.
+    #[track_caller]
+    pub fn says_within(&self, time: Duration, text: &str, count: usize) {
         let begin = Instant::now();
         while self.log().matches(text).count() < count {
-            assert!(begin.elapsed() < Duration::from_secs(30), "the log lacks `{text}`:\n{}", self.log());
+            assert!(begin.elapsed() < time, "the log lacks `{text}`:\n{}", self.log());
             sleep(Duration::from_millis(50));
         }
     }
@@ -83,7 +89,7 @@ impl Loop {
         assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("there is kill");
         assert!(sent.success());
     }
@@ -103,11 +109,6 @@ impl Drop for Loop {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Requests but for those of the Lease.
-fn requests(site: &Site) -> Vec<Request> {
-    site.requests().into_iter().filter(|request| !request.uri.contains("/leases")).collect()
 }
 
 pub fn value(site: &Site, name: &str) -> Option<String> {
@@ -130,7 +131,7 @@ fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
     site.render();
     let commit = site.repo.commit("second");
     sleep(Duration::from_secs(1));
-    let before = requests(&site).len();
+    let before = site.requests().len();
     running.nudge();
     let begin = Instant::now();
     eventually(Duration::from_secs(10), "the commit is applied", || {
@@ -140,7 +141,7 @@ fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
     assert!(took < Duration::from_secs(3), "{took:?}");
     running.says(commit.trim(), 2);
     sleep(Duration::from_secs(2));
-    let of_commit = requests(&site).split_off(before);
+    let of_commit = site.requests().split_off(before);
     assert!(of_commit.len() <= 10, "{of_commit:#?}");
 
     // Drift: a change, a deletion, a lost label.
@@ -165,14 +166,85 @@ fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
 
     // Nothing changed: nothing is asked.
     sleep(Duration::from_secs(2));
-    let before = requests(&site).len();
+    let before = site.requests().len();
     running.nudge();
     sleep(Duration::from_secs(10));
-    let quiet = requests(&site).split_off(before);
+    let quiet = site.requests().split_off(before);
     assert!(quiet.is_empty(), "{quiet:#?}");
 
     let log = running.stop();
     assert!(log.contains("\"lease\":\"released\""), "{log}");
+}
+
+#[test]
+fn drift_is_only_reported_where_the_environment_says_so() {
+    let site = Site::new(&PLANE, "reports");
+    let environment = "apiVersion: kcfg.dev/v1\nkind: Environment\nmetadata: {name: NAME}\nspec: {drift: report}\n";
+    site.write("environment", environment);
+    site.write("one", &config_maps("one", 3, "first"));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(&site, "one", &["--init"]);
+    running.says("\"message\":\"synchronised\"", 1);
+    let mine = ["--type=merge", "-p", "{\"data\":{\"value\":\"mine\"}}"];
+    site.kubectl(&[&["-n", "NAME", "patch", "configmap", "one-0"], &mine[..]].concat(), "");
+    site.kubectl(&["-n", "NAME", "delete", "configmap", "one-1"], "");
+    running.says("drift, which is only reported", 2);
+    // A commit changes what it changes, and leaves the rest.
+    site.write("one", &(config_maps("one", 2, "first") + &config_map("one-2", "second")));
+    site.render();
+    site.repo.commit("second");
+    running.nudge();
+    eventually(Duration::from_secs(10), "the commit is applied", || value(&site, "one-2").as_deref() == Some("second"));
+    running.says("\"outcome\":\"drifted\"", 2);
+    assert_eq!((value(&site, "one-0").as_deref(), value(&site, "one-1")), (Some("mine"), None));
+    // What the tree says anew is applied, drifted or not; and who applies by hand means all of it.
+    site.write("one", &(config_map("one-0", "third") + &config_map("one-1", "first") + &config_map("one-2", "second")));
+    site.render();
+    site.repo.commit("third");
+    running.nudge();
+    eventually(Duration::from_secs(10), "the commit is applied", || value(&site, "one-0").as_deref() == Some("third"));
+    running.stop();
+    site.apply(&[]).code(0).says("1 applied, 2 unchanged");
+    site.assert_cluster_is_tree();
+}
+
+#[test]
+fn a_record_that_somebody_changes_is_read_again_and_mended() {
+    let site = Site::new(&PLANE, "records");
+    site.write("one", &config_maps("one", 3, "first"));
+    site.write("two", &config_maps("two", 3, "first"));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(&site, "one", &["--init"]);
+    running.says("\"message\":\"synchronised\"", 1);
+    let record = |release: &str| {
+        let list = site.get("/api/v1/namespaces/kcfg-system/configmaps?labelSelector=kcfg.dev%2Fparent%3DNAME");
+        let items = list.expect("it can be listed")["items"].as_array().expect("a list").clone();
+        let full = format!("{}/{release}", site.name);
+        items.into_iter().find(|item| item["metadata"]["annotations"]["kcfg.dev/release"] == full.as_str())
+    };
+    let name = record("one").expect("it is there")["metadata"]["name"].as_str().expect("it has one").to_owned();
+    let patch = "{\"binaryData\":{\"inventory\":\"AAAA\"},\"data\":{\"digest\":\"nonsense\"}}";
+    site.kubectl(&["-n", "kcfg-system", "patch", "configmap", &name, "--type=merge", "-p", patch], "");
+    running.says("a record was changed", 1);
+    let is_mended = || {
+        let record = record("one")?;
+        let size = record["binaryData"]["inventory"].as_str()?.len();
+        (size == 192 && record["data"]["state"] == "applied" && record["data"]["digest"] != "nonsense").then_some(())
+    };
+    eventually(Duration::from_secs(20), "the record is mended", || is_mended().is_some());
+    site.kubectl(&["-n", "kcfg-system", "delete", "configmap", &name], "");
+    eventually(Duration::from_secs(20), "the record is there again", || is_mended().is_some());
+    site.assert_cluster_is_tree();
+    // Nothing was lost: what leaves the tree is still known to be kcfg's.
+    site.write("one", &config_maps("one", 2, "first"));
+    site.render();
+    site.repo.commit("second");
+    running.nudge();
+    eventually(Duration::from_secs(10), "it is pruned", || value(&site, "one-2").is_none());
+    running.stop();
+    site.assert_cluster_is_tree();
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Tests of primality on eight lanes at once, on processors that multiply vectors of 52-bit integers (AVX-512 IFMA: Intel
-//! since Ice Lake, AMD since Zen 4): an eighth of the time that words of 64 bits take.
+//! since Ice Lake, AMD since Zen 4).
 //!
 //! In: odd numbers of `N` words whose highest bit is set. Absent: any way for other processors; the caller has one.
 //!
