@@ -589,7 +589,7 @@ impl Leading {
             let kind = ("kind", format!("{}/{}", resource.group, resource.kind));
             match failure {
                 Some(failure) => {
-                    log.warn("cannot be watched: its drift is seen late", &[kind, ("error", failure.to_string())])
+                    log.warn("cannot be watched: its drift is seen late", &[kind, ("error", failure.to_string())]);
                 }
                 None => log.info("can be watched again", &[kind]),
             }

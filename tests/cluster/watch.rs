@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::control_plane::{Parts, Request, Shared, eventually};
+use crate::control_plane::{Parts, Shared, eventually};
 use crate::site::{Site, config_map, config_maps};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
