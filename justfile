@@ -87,6 +87,10 @@ compare-diff:
 bench-cluster *NUMBERS:
     cargo bench --quiet --locked --profile release --bench cluster -- {{NUMBERS}}
 
+# The loop on a control plane of its own (10,000 objects in 500 releases, left alone for 600 s, or as given): commits, drift, quiet, a restart.
+bench-loop *NUMBERS:
+    cargo bench --quiet --locked --profile release --bench cluster -- loop {{NUMBERS}}
+
 # Leaves the generated repository in a folder.
 bench-generate DIR RELEASES OBJECTS:
     cargo bench --quiet --locked --profile release --bench bench -- generate "{{absolute_path(DIR)}}" {{RELEASES}} {{OBJECTS}}

@@ -4,6 +4,8 @@
 //! ```text
 //! just bench-cluster             1,000 objects in 50 releases
 //! just bench-cluster 10000 50    10,000 objects
+//! just bench-loop                the loop: 10,000 objects in 500 releases, left alone for 600 s
+//! just bench-loop 1000 50 60
 //! ```
 //!
 //! Half of the objects are ConfigMaps, a fifth each Deployments and Services, a tenth Roles. Requests are counted by the
@@ -12,6 +14,7 @@
 
 #![allow(clippy::print_stdout)]
 
+mod cluster_loop;
 #[allow(dead_code)] // the tests use other parts of them
 #[path = "../tests/cluster/control_plane.rs"]
 mod control_plane;
@@ -49,13 +52,22 @@ fn main() {
     // `cargo bench` adds `--bench` of its own.
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |text: &String| text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
-    let (objects, releases) = match &args[..] {
-        [] => (1_000, 50),
-        [objects, releases] => (number(objects), number(releases)),
+    match &args[..] {
+        [mode, numbers @ ..] if mode == "loop" => {
+            let (objects, releases, quiet) = match numbers {
+                [] => (10_000, 500, 600),
+                [objects, releases, quiet] => (number(objects), number(releases), number(quiet)),
+                _ => panic!("arguments: loop [OBJECTS RELEASES QUIET_SECONDS]"),
+            };
+            let bench = Bench::new(objects, releases, Parts { controllers: false, audit: true });
+            cluster_loop::run(&bench, Duration::from_secs(quiet as u64));
+        }
+        [] => Bench::new(1_000, 50, Parts { controllers: false, audit: false }).run(),
+        [objects, releases] => {
+            Bench::new(number(objects), number(releases), Parts { controllers: false, audit: false }).run();
+        }
         _ => panic!("arguments: [OBJECTS RELEASES]"),
-    };
-    let bench = Bench::new(objects, releases);
-    bench.run();
+    }
 }
 
 /// A repository, a control plane, and the objects of both.
@@ -76,9 +88,8 @@ struct Taken {
 }
 
 impl Bench {
-    fn new(objects: usize, releases: usize) -> Bench {
-        let plane =
-            ControlPlane::start(Parts { controllers: false, audit: false }).unwrap_or_else(|why| panic!("{why}"));
+    fn new(objects: usize, releases: usize, parts: Parts) -> Bench {
+        let plane = ControlPlane::start(parts).unwrap_or_else(|why| panic!("{why}"));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let releases = generate(objects, releases);
         let bench = Bench { plane, folder, objects: releases.iter().map(|(_, objects)| objects.len()).sum(), releases };
