@@ -34,11 +34,7 @@ pub fn apply(
     mut on_object: impl FnMut(&ObjectResult),
     on_wait: impl FnMut(&str),
 ) -> Result<SyncReport, Vec<Diagnostic>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| vec![Diagnostic::error(format!("cannot start: {error}"))])?;
-    runtime.block_on(async {
+    runtime().map_err(|error| vec![error])?.block_on(async {
         let started = Instant::now();
         let tree = Arc::new(Tree::read(source, environment)?);
         let gate = Gate::default();
@@ -55,14 +51,10 @@ pub fn apply(
             let result = {
                 let syncing = synchroniser.sync(&tree, options, &mut on_object);
                 tokio::pin!(syncing);
-                let result = tokio::select! {
-                    result = &mut syncing => Some(result),
-                    _holder = lease.keep(&gate) => None,
-                };
-                // Where the Lease was lost the gate is closed, and what was not done is reported.
-                match result {
-                    Some(result) => result,
-                    None => syncing.await,
+                tokio::select! {
+                    result = &mut syncing => result,
+                    // The gate is closed then, and what was not done is reported.
+                    _lost_to = lease.keep(&gate) => syncing.await,
                 }
             };
             // It ends by itself, should this fail.
@@ -109,9 +101,12 @@ pub fn resume(target: &Target, selector: &Selector) -> Result<Vec<Resumed>, Diag
 }
 
 fn ask<T>(target: &Target, work: impl AsyncFnOnce(Client) -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    runtime()?.block_on(async { work(Client::new(target, Gate::default()).await?).await })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Diagnostic> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    runtime.block_on(async { work(Client::new(target, Gate::default()).await?).await })
+    runtime.map_err(|error| Diagnostic::error(format!("cannot start: {error}")))
 }
 
 /// Takes the Lease.

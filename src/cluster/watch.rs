@@ -363,7 +363,9 @@ impl Leading {
                     return;
                 }
             }
-            let until = retry.map(|(until, _)| until).into_iter().chain(self.fights.next_end()).min();
+            // A retry whose time is over waits for the end of the suspension, which wakes the loop by itself.
+            let again = retry.filter(|_| !is_suspended).map(|(until, _)| until);
+            let until = again.into_iter().chain(self.fights.next_end()).min();
             let until = until.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             // Suspensions end by the wall clock.
             let ends = found.ok().and_then(|found| found.next_end(now));
@@ -372,22 +374,22 @@ impl Leading {
             tokio::select! {
                 _ = suspensions.changed() => suspensions.mark_changed(),
                 _ = following.trouble.changed() => following.trouble.mark_changed(),
-                changed = following.newest.changed() => is_due = changed.is_ok(),
+                changed = following.newest.changed() => is_due |= changed.is_ok(),
                 _ = stop.wait_for(|is_stopped| *is_stopped) => return,
                 () = tokio::time::sleep_until(until.into()) => {
                     let is_over = self.fights.end_of_some(Instant::now());
-                    is_due = is_over || retry.is_some_and(|(until, _)| until <= Instant::now());
+                    is_due |= is_over || retry.is_some_and(|(until, _)| until <= Instant::now());
                 }
                 () = changed(synchroniser) => {
                     tokio::time::sleep(SETTLE).await;
                     let sights = synchroniser.members().map(Members::take_sights).unwrap_or_default();
                     if let Some(known) = &known {
-                        is_due = self.drifted(known, sights);
+                        is_due |= self.drifted(known, sights);
                     }
                 }
                 () = parents.changed() => {
                     tokio::time::sleep(SETTLE).await;
-                    is_due = self.parents_changed(synchroniser, parents.take_sights().into_values());
+                    is_due |= self.parents_changed(synchroniser, parents.take_sights().into_values());
                 }
             }
         }
