@@ -1,5 +1,5 @@
 //! SSH to a Git server, as a transport for gix: connect, check the host's key, log in with the deploy key, run
-//! `git-upload-pack`. In Rust, so that the image needs no ssh program and no libraries of one.
+//! `git-upload-pack` or `git-receive-pack`. In Rust, so that the image needs no ssh program and no libraries of one.
 //!
 //! gix reads and writes as if on a pipe; each such call runs the connection on a small runtime of its own, no longer than
 //! [`FetchLimits::idle`]. Keys are Ed25519 or ECDSA; RSA would bring a second RSA library in.
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
-use gix::protocol::transport::{Protocol, client};
+use gix::protocol::transport::{Protocol, Service, client};
 use russh::client::{AuthResult, Handle, Handler};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
@@ -28,12 +28,13 @@ const USER: &str = "git";
 /// What the server wrote on its error output: why it refuses, in its words.
 pub(super) type Stderr = Arc<Mutex<String>>;
 
-/// A connection that gix can fetch through.
+/// A connection that gix can talk through.
 pub(super) type Connection = client::git::blocking_io::Connection<Reader, Writer>;
 
-/// Connects, and starts `git-upload-pack` for the URL's path.
+/// Connects, and starts the service for the URL's path.
 pub(super) fn connect(
     url: &gix::Url,
+    service: Service,
     key: &str,
     known_hosts: &str,
     limits: FetchLimits,
@@ -47,11 +48,13 @@ pub(super) fn connect(
         .map_err(|error| Diagnostic::error(format!("no thread for SSH: {error}")))?;
     let (session, channel) = runtime.block_on(async {
         let session = log_in(host, port, url.user().unwrap_or(USER), key, known_hosts, limits).await?;
-        let command = format!("git-upload-pack {}", quoted(&path(url)));
+        let command = format!("{} {}", service.as_str(), quoted(&path(url)));
         let channel = within(limits.idle, "the server gives no session", async {
             let channel = session.channel_open_session().await?;
-            // Not every server allows it; it then speaks the older version of the protocol.
-            channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
+            if service == Service::UploadPack {
+                // Not every server allows it; it then speaks the older version of the protocol.
+                channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
+            }
             channel.exec(true, command).await?;
             Ok(channel)
         })
@@ -225,7 +228,7 @@ impl Read for Reader {
                 // The reason on the error output may come after the end of the output.
                 Some(ChannelMsg::Eof | ChannelMsg::ExitStatus { .. }) => {}
                 Some(ChannelMsg::Failure) => {
-                    return Err(io::Error::other("the server refuses to run git-upload-pack"));
+                    return Err(io::Error::other("the server refuses to run Git"));
                 }
                 None | Some(ChannelMsg::Close) => return Ok(0),
                 Some(_) => {}

@@ -218,10 +218,10 @@ fn a_server_that_breaks_off_is_slow_or_gone_changes_nothing() {
         assert_eq!((last.commit.as_str(), content(&last, "a").as_str()), (first.as_str(), "1"));
     }
     server.set(Fault::Drip);
-    remote.limits.total = Duration::from_secs(2);
+    remote.endpoint.limits.total = Duration::from_secs(2);
     assert!(error(remote.fetch(&NONE)).contains("took more than 2 s"));
     server.set(Fault::None);
-    remote.limits.total = Duration::from_secs(60);
+    remote.endpoint.limits.total = Duration::from_secs(60);
     let two = remote.fetch(&NONE).unwrap();
     assert_eq!((two.commit.as_str(), content(&one, "a").as_str()), (second.as_str(), "1"));
     // Gone altogether.
@@ -282,4 +282,115 @@ fn an_ssh_server_that_says_nothing() {
     let credentials = GitCredentials::Ssh { key: fs::read_to_string(key).unwrap(), known_hosts: String::new() };
     let message = error(remote.fetch(&credentials));
     assert!(message.contains("cannot be reached by SSH: no answer within 1 s"), "{message}");
+}
+
+/// The tag of `origin` at a commit, with a message.
+fn tag(commit: &str, message: &str) -> TagObject {
+    TagObject::new("kcfg-sync-prod", &commit.parse().unwrap(), 1_700_000_000, message).unwrap()
+}
+
+/// Moves a tag there and on, loses a race, and is refused by a hook.
+fn pushes(origin: &Origin, endpoint: &Endpoint, credentials: &GitCredentials) {
+    let first = origin.git(&["rev-parse", "HEAD"]);
+    let one = tag(&first, "prod: ok\n\n{\"é\": 1}");
+    assert_eq!(endpoint.push_tag(credentials, &one).unwrap(), Pushed::Moved);
+    assert_eq!(endpoint.push_tag(credentials, &one).unwrap(), Pushed::Same);
+    assert_eq!(origin.git(&["rev-parse", "refs/tags/kcfg-sync-prod"]), one.id());
+    assert_eq!(origin.git(&["rev-parse", "kcfg-sync-prod^{commit}"]), first);
+    assert_eq!(origin.git(&["for-each-ref", "--format=%(contents)", "refs/tags"]), "prod: ok\n\n{\"é\": 1}");
+    assert!(origin.git(&["for-each-ref", "--format=%(taggername) %(taggerdate:unix)", "refs/tags"]).contains("1700000000"));
+    // Long, and of a commit that comes later.
+    let second = origin.commit("next", b"2");
+    let long = tag(&second, &data_encoding::HEXLOWER.encode(&noise(100_000)));
+    assert_eq!(endpoint.push_tag(credentials, &long).unwrap(), Pushed::Moved);
+    assert_eq!(origin.git(&["rev-parse", "kcfg-sync-prod^{commit}"]), second);
+    origin.git(&["fsck", "--strict"]);
+    // A commit that the server does not have.
+    let nowhere = tag(&"3".repeat(40), "prod");
+    let refused = endpoint.push_tag(credentials, &nowhere).unwrap_err().to_string();
+    assert!(refused.contains("the tag kcfg-sync-prod of ") && refused.contains("cannot be moved: "), "{refused}");
+    // A rule of the server's, in its words.
+    let hook = origin.path().join(".git/hooks/pre-receive");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\necho nobody moves tags here >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let refused = endpoint.push_tag(credentials, &one).unwrap_err().to_string();
+    assert!(refused.contains("pre-receive hook declined") && refused.contains("nobody moves tags here"), "{refused}");
+    fs::remove_file(&hook).unwrap();
+    // Somebody holds the ref's lock: as good as moving it at the same moment.
+    let lock = origin.path().join(".git/refs/tags/kcfg-sync-prod.lock");
+    fs::write(&lock, "").unwrap();
+    let lost = endpoint.push_tag(credentials, &one).unwrap_err().to_string();
+    assert!(lost.contains("cannot be moved: failed to update ref"), "{lost}");
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(origin.git(&["rev-parse", "refs/tags/kcfg-sync-prod"]), long.id());
+    // Packed refs, a tag that is none of ours beside it, and a checked-out branch, none of which is touched.
+    origin.git(&["tag", "v1"]);
+    origin.git(&["pack-refs", "--all"]);
+    assert_eq!(endpoint.push_tag(credentials, &one).unwrap(), Pushed::Moved);
+    assert_eq!(origin.git(&["rev-parse", "v1"]), origin.git(&["rev-parse", "main"]));
+    origin.git(&["tag", "-d", "kcfg-sync-prod"]);
+}
+
+#[test]
+fn a_tag_is_moved_in_a_folder() {
+    let origin = Origin::new();
+    origin.commit("a", b"1");
+    pushes(&origin, origin.local("main").endpoint(), &NONE);
+}
+
+#[test]
+fn a_tag_is_moved_over_https_where_the_server_allows_it() {
+    let origin = Origin::new();
+    let first = origin.commit("a", b"1");
+    let basic = format!("Basic {}", data_encoding::BASE64.encode(b"x-access-token:s3cret"));
+    let server = HttpServer::start(origin.folder.path(), Some(&basic));
+    let certificates = Some(fs::read(fixture("ca.pem")).unwrap());
+    let endpoint = Endpoint::new(&server.url("https"), certificates).unwrap();
+    let token = GitCredentials::Token("s3cret\n".into());
+    // A token that may read alone.
+    let refused = endpoint.push_tag(&token, &tag(&first, "prod")).unwrap_err().to_string();
+    assert!(refused.contains("403") && refused.contains("may write to this repository"), "{refused}");
+    let refused = endpoint.push_tag(&GitCredentials::Token("wr0ng".into()), &tag(&first, "prod"));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("401") && !refused.contains("wr0ng"), "{refused}");
+    origin.git(&["config", "http.receivepack", "true"]);
+    pushes(&origin, &endpoint, &token);
+    // Two requests to move it, one to see that it stands there.
+    let one = tag(&first, "prod");
+    for expected in [2, 1] {
+        let before = server.requests.load(Ordering::Relaxed);
+        endpoint.push_tag(&token, &one).unwrap();
+        assert_eq!(server.requests.load(Ordering::Relaxed) - before, expected);
+    }
+    // Faults.
+    for fault in [Fault::ServerError, Fault::Silent] {
+        server.set(fault);
+        let mut hasty = endpoint.clone();
+        hasty.limits.idle = Duration::from_secs(1);
+        let error = hasty.push_tag(&token, &tag(&first, "other")).unwrap_err().to_string();
+        assert!(error.contains("cannot be moved: "), "{error}");
+    }
+}
+
+#[test]
+fn a_tag_is_moved_over_ssh() {
+    let origin = Origin::new();
+    let first = origin.commit("it's", b"1");
+    let server = SshServer::start();
+    let endpoint = Endpoint::new(&server.url(&origin.path()), None).unwrap();
+    pushes(&origin, &endpoint, &credentials(&server, "client", "host"));
+    let elsewhere = Endpoint::new(&server.url(Path::new("/nowhere/config")), None).unwrap();
+    let error = elsewhere.push_tag(&credentials(&server, "client", "host"), &tag(&first, "prod")).unwrap_err();
+    assert!(error.to_string().contains("the server says: "), "{error}");
+    let error = endpoint.push_tag(&credentials(&server, "other", "host"), &tag(&first, "prod")).unwrap_err();
+    assert!(error.to_string().contains("refuses the deploy key"), "{error}");
+}
+
+#[test]
+fn names_that_no_tag_has() {
+    let commit = "3".repeat(40).parse().unwrap();
+    for name in ["a b", "a..b", "a~1", "a.lock", "a\n", "", "a:b"] {
+        assert!(TagObject::new(name, &commit, 0, "x").is_err(), "{name:?}");
+    }
 }
