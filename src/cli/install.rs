@@ -19,6 +19,7 @@ use crate::yaml::{self, Node, Numbers};
 
 use super::output::Finding;
 use super::value_flags::ValueFlags;
+use super::watch::ReportArg;
 use super::{Output, Status};
 
 /// Print the manifests of `kcfg apply ENV --watch` in a cluster, and say what else it needs
@@ -45,6 +46,9 @@ pub struct Args {
     /// Have a Service and a Secret for webhooks
     #[arg(long)]
     webhook: bool,
+    /// Tell the Git server how the environment stands; the key or token needs the right to write
+    #[arg(long, value_name = "HOW", value_enum)]
+    git_report: Option<ReportArg>,
     /// This cluster never had this environment, and now it will
     #[arg(long)]
     init: bool,
@@ -189,6 +193,13 @@ fn render(
                 .help(format!("leave git.auth out, or set it to {fit}")),
         ));
     }
+    let report = prepared.values.at(&["git", "report"]).and_then(Node::as_str).unwrap_or_default();
+    if auth == "none" && !report.is_empty() {
+        return Err(single(
+            Diagnostic::error("git.report needs the right to write to the repository, and git.auth is none")
+                .help("leave git.auth out, and make a token that may write; or leave git.report out"),
+        ));
+    }
     let capabilities = Capabilities::new(KubeVersion::default(), &[]);
     let rendered = engine::compile(&chart)?.render(&RenderInput {
         release_name: name,
@@ -222,6 +233,9 @@ fn options(args: &Args, remote: &Remote) -> Result<Layer, Diagnostic> {
     if let Some(reference) = &args.reference {
         options["git"]["ref"] = json!(reference);
     }
+    if let Some(ReportArg::Tag) = args.git_report {
+        options["git"]["report"] = json!("tag");
+    }
     if let Some(replicas) = args.replicas {
         options["replicas"] = json!(replicas);
     }
@@ -243,13 +257,17 @@ fn next_steps(args: &Args, name: &str, remote: &Remote, values: &Node) -> String
     let kubectl = format!("kubectl --namespace {OWN_NAMESPACE}");
     let secret = text(&["git", "secret"]).map_or_else(|| format!("{name}-git"), str::to_owned);
     let ca = if is_set(&["git", "ca"]) { " --from-file=ca.crt=ca.crt" } else { "" };
+    let right = match text(&["git", "report"]) {
+        None => "read",
+        Some(_) => "read and write",
+    };
     let mut steps = Vec::new();
     match text(&["git", "auth"]) {
         Some("ssh") => {
             let port = remote.port.map(|port| format!(" -p {port}")).unwrap_or_default();
             let host = &remote.host;
             steps.push(format!(
-                "Make a deploy key, and give its public half, {name}.pub, the right to read the repository:\n  \
+                "Make a deploy key, and give its public half, {name}.pub, the right to {right} the repository:\n  \
                  ssh-keygen -t ed25519 -N '' -C {name} -f {name}"
             ));
             steps.push(format!(
@@ -265,7 +283,7 @@ fn next_steps(args: &Args, name: &str, remote: &Remote, values: &Node) -> String
         }
         Some("token") => {
             steps.push(format!(
-                "Make a token that may read this repository and nothing else, and put it into the Secret that the Pod waits\n\
+                "Make a token that may {right} this repository and nothing else, and put it into the Secret that the Pod waits\n\
                  for (`--set git.auth=none` if everybody may read the repository):\n  \
                  {kubectl} create secret generic {secret} --from-file=token=token{ca}\n  rm token"
             ));

@@ -9,7 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::cluster::{self, Credentials, GitCredentials, LogLine, RemoteOptions, SyncOptions, Target, WatchOptions};
+use crate::cluster::{
+    self, Credentials, GitCredentials, GitReport, LogLine, RemoteOptions, SyncOptions, Target, WatchOptions,
+};
 use crate::error::{Diagnostic, io_help, reason, visible};
 
 use super::{Output, Status, process};
@@ -41,6 +43,9 @@ pub struct WatchArgs {
     /// A file with further certificate authorities for HTTPS, in PEM
     #[arg(long, value_name = "FILE", requires = "watch")]
     git_ca_file: Option<PathBuf>,
+    /// Tell the Git server how the environment stands; the key or token needs the right to write (docs/status.md)
+    #[arg(long, value_name = "HOW", value_enum, value_delimiter = ',', requires = "watch")]
+    git_report: Vec<ReportArg>,
     /// A folder for fetched commits (default: the one for temporary files)
     #[arg(long, value_name = "DIR", requires = "watch")]
     cache_dir: Option<PathBuf>,
@@ -56,6 +61,13 @@ pub struct WatchArgs {
     /// How the log is written
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
+}
+
+/// How the Git server is told of how the environment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportArg {
+    /// By the tag kcfg-sync-ENV on the applied commit
+    Tag,
 }
 
 /// How the log is written.
@@ -101,6 +113,7 @@ impl WatchArgs {
             sync,
             remote,
             poll: Duration::from_secs(self.poll),
+            git_reports: self.git_report.iter().map(|ReportArg::Tag| GitReport::Tag).collect(),
             listen: self.listen.clone(),
             webhook_secret,
             contender: process::contender().map_err(|error| vec![error])?,

@@ -22,6 +22,10 @@ const FAMILIES: &[Family] = &[
     counter("kcfg_syncs_total", "Synchronisations, by result: ok, findings or error"),
     counter("kcfg_fetches_total", "Polls of the Git server, by result: new, same or error"),
     gauge("kcfg_last_fetch_timestamp_seconds", "When the Git server last answered"),
+    counter(
+        "kcfg_git_reports_total",
+        "Attempts to tell the Git server how things stand, by result: moved, same or error",
+    ),
     counter("kcfg_objects_total", "Objects that something was done with, by outcome"),
     gauge("kcfg_objects", "Objects of the last synchronisation, by state: unchanged, failed, held or suspended"),
     gauge("kcfg_releases", "Releases, by state: applied, partial, suspended or refused"),

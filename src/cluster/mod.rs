@@ -23,12 +23,13 @@
 //! | `health` | a live object → how it stands, by the rules of kstatus |
 //! | `generated` | values of Secrets that are made up in the cluster: what to write first, and when to hold |
 //! | `compare` | what would change, field by field, for `--dry-run` and `kcfg diff --live` |
-//! | `git` | a remote Git repository → commits, over HTTPS and SSH, without their history |
+//! | `git` | a remote Git repository → commits, over HTTPS and SSH, without their history; one tag of it, moved |
 //! | `watch` | the loop: Git, drift and the Lease, tied together |
 //! | `members` | the members, kept current by watches, one per kind |
 //! | `lease` | who may write |
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
 //! | `status`, `record` | how environments and releases stand: the data, and the record of an environment in the cluster |
+//! | `told`, `teller` | what of that is told in Git, as a tag; telling it |
 //! | `suspend`, `survey` | what people ask for by hand: leaving things alone, and seeing how they stand |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: `Synchroniser` |
@@ -36,10 +37,11 @@
 mod options;
 mod report;
 pub mod status;
+pub mod told;
 
 pub use options::{
-    Contender, Credentials, GitCredentials, Log, LogLine, RemoteOptions, Resumed, Source, SuspendRequest, Suspended,
-    SyncOptions, Target, WAIT_DEFAULT, WatchOptions,
+    Contender, Credentials, GitCredentials, GitReport, Log, LogLine, RemoteOptions, Resumed, Source, SuspendRequest,
+    Suspended, SyncOptions, Target, WAIT_DEFAULT, WatchOptions,
 };
 pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
@@ -98,6 +100,8 @@ pub mod suspend;
 pub mod sync;
 #[cfg(feature = "cluster")]
 pub mod takeover;
+#[cfg(feature = "cluster")]
+pub mod teller;
 #[cfg(feature = "cluster")]
 pub mod wait;
 #[cfg(feature = "cluster")]

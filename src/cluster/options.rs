@@ -159,6 +159,13 @@ pub struct RemoteOptions {
     pub credentials: Credentials,
 }
 
+/// How the Git server is told of how the environment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitReport {
+    /// The tag `kcfg-sync-ENV` at the applied commit, with the state in its message.
+    Tag,
+}
+
 /// What the loop is told.
 pub struct WatchOptions {
     /// The environment.
@@ -171,6 +178,8 @@ pub struct WatchOptions {
     pub remote: RemoteOptions,
     /// How often the Git server is asked.
     pub poll: Duration,
+    /// How the Git server is told of how the environment stands; empty for not at all.
+    pub git_reports: Vec<GitReport>,
     /// Where the webhook, health and metrics are served, as `ADDRESS:PORT`; none for nowhere.
     pub listen: Option<String>,
     /// What the Git server signs webhooks with; without it there is no webhook.

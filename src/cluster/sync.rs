@@ -105,6 +105,11 @@ impl Synchroniser {
         self.parents = None;
     }
 
+    /// How the environment stands, as its record has it.
+    pub fn status(&self) -> Option<&EnvironmentStatus> {
+        self.record.as_ref()?.status.as_ref()
+    }
+
     /// The connection.
     pub fn client(&self) -> &Client {
         &self.client

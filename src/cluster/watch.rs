@@ -28,8 +28,10 @@ use super::metrics::label;
 use super::record::{self, Record};
 use super::server::{Board, serve};
 use super::source::Tree;
-use super::status::EnvironmentStatus;
+use super::status::{self, EnvironmentStatus, Problem};
 use super::sync::Synchroniser;
+use super::teller::{Place, Teller};
+use super::told::Told;
 use super::webhook::WebhookSecret;
 use super::{
     Credentials, Log, LogLine, ObjectResult, Outcome, ReleaseState, RemoteOptions, Source, SyncOptions, SyncReport,
@@ -68,12 +70,16 @@ pub fn run(options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
 }
 
 async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
-    let WatchOptions { environment, target, mut sync, remote, poll, listen, webhook_secret, contender, log } = options;
+    let WatchOptions { environment, target, mut sync, remote, poll, git_reports, .. } = options;
+    let (listen, webhook_secret, contender, log) =
+        (options.listen, options.webhook_secret, options.contender, options.log);
     let RemoteOptions { url, reference, certificates, cache_folder, credentials } = remote;
     let secret = webhook_secret.map(|text| WebhookSecret::new(&text)).transpose();
     let secret = secret.map_err(|problem| Diagnostic::error(problem).help("put a long random text into its file"))?;
     let board = Arc::new(Board::new(&environment, secret));
     let remote = GitRemote::new(&url, &reference, certificates, &cache_folder)?;
+    let place = |_| Place { endpoint: remote.endpoint().clone(), credentials: credentials.clone() };
+    let places: Vec<Place> = git_reports.into_iter().map(place).collect();
     (sync.follows, sync.reference) = (Some(remote.url()), Some(remote.reference().to_owned()));
     if let Some(address) = listen {
         let listener = TcpListener::bind(&address).await.map_err(|error| {
@@ -99,6 +105,8 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             gate: gate.clone(),
             fights: Fights::default(),
             told: BTreeMap::new(),
+            problems: None,
+            teller: Teller::start(&places, &board.metrics, &log.log),
             suspended: HashSet::new(),
             hands_over: watch::channel(false).0,
         };
@@ -262,6 +270,10 @@ struct Leading {
     fights: Fights,
     /// Suspensions that the log was told of: selector and end.
     told: BTreeMap<String, Timestamp>,
+    /// What the last synchronisation could not do; none before the first.
+    problems: Option<Vec<Problem>>,
+    /// Tells the Git server.
+    teller: Teller,
     /// Objects that are suspended and not as the tree says.
     suspended: HashSet<ShortHash>,
     /// Becomes true while the whole environment is suspended: the Lease is given back then.
@@ -363,6 +375,9 @@ impl Leading {
                     return;
                 }
             }
+            if !is_handed_over {
+                self.tell(synchroniser, &found, now);
+            }
             // A retry whose time is over waits for the end of the suspension, which wakes the loop by itself.
             let again = retry.filter(|_| !is_suspended).map(|(until, _)| until);
             let until = again.into_iter().chain(self.fights.next_end()).min();
@@ -432,9 +447,21 @@ impl Leading {
         };
         let suspended = report.objects.iter().filter(|object| object.outcome == Outcome::Suspended);
         self.suspended = suspended.map(|object| ShortHash::of_id(&object.id)).collect();
+        let problems = report.objects.iter().filter(|object| status::is_problem(&object.outcome));
+        self.problems = Some(status::problems(problems, true));
         self.said(&commit, &report, begin.elapsed());
         self.board.is_ready.store(true, Ordering::Relaxed);
         Some((tree, report))
+    }
+
+    /// Tells the Git server how the environment stands.
+    fn tell(&self, synchroniser: &Synchroniser, found: &Result<Suspensions, Diagnostic>, now: Timestamp) {
+        let (Some(status), Ok(suspensions)) = (synchroniser.status(), found) else { return };
+        // Before the first synchronisation of this process its problems are not known.
+        if self.problems.is_some() || status.error.is_some() {
+            let problems = self.problems.as_deref().unwrap_or_default();
+            self.teller.tell(Told::new(status, problems, suspensions, now));
+        }
     }
 
     /// What is suspended, read now and watched from now on.
@@ -761,7 +788,7 @@ impl Logger {
     }
 }
 
-fn one_line(error: &Diagnostic) -> String {
+pub(super) fn one_line(error: &Diagnostic) -> String {
     let place = error.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
     let notes: String = error.notes.iter().map(|note| format!("; {}", note.message)).collect();
     format!("{place}{}{notes}", error.message)

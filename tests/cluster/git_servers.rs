@@ -147,8 +147,7 @@ fn answer<S: Read + Write>(stream: S, root: &Path, authorization: Option<&str>, 
     let (head, rest) = (&output[..split], &output[split + 4..]);
     let head = String::from_utf8_lossy(head);
     let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
-    let head =
-        format!("HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", rest.len());
+    let head = format!("HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", rest.len());
     let stream = reader.get_mut();
     let is_pack = rest.windows(4).any(|w| w == b"PACK");
     let _ = stream.write_all(head.as_bytes());

@@ -32,13 +32,17 @@ impl Loop {
 
     /// A loop of a site, with further arguments.
     pub fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
+        Loop::follow(site, name, &format!("file://{}", site.repo.path().display()), args)
+    }
+
+    /// The same of another address.
+    pub fn follow(site: &Site, name: &str, url: &str, args: &[&str]) -> Loop {
         let folder = site.repo.path().join(".git");
         let (log, secret) = (folder.join(format!("{name}.log")), folder.join("webhook-secret"));
         fs::write(&secret, SECRET).expect("the folder is ours");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let url = format!("file://{}", site.repo.path().display());
         let (listen, secret) = (format!("127.0.0.1:{port}"), secret.display().to_string());
-        let own = ["apply", site.name, "--watch", "--git-url", &url, "--poll", "3600", "--listen", &listen];
+        let own = ["apply", site.name, "--watch", "--git-url", url, "--poll", "3600", "--listen", &listen];
         let more = ["--webhook-secret-file", secret.as_str(), "--log-format", "json"];
         Loop::of(site.command(&[&own[..], &more, args].concat()), port, log)
     }

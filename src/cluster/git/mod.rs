@@ -102,13 +102,7 @@ impl GitRemote {
         )
         .map_err(|error| Diagnostic::error(format!("`{reference}` cannot be the name of a ref: {error}")))?;
         let cache = FetchCache::open(cache_folder)?;
-        Ok(GitRemote {
-            endpoint,
-            reference,
-            cache,
-            last: None,
-            last_repository: PathBuf::new(),
-        })
+        Ok(GitRemote { endpoint, reference, cache, last: None, last_repository: PathBuf::new() })
     }
 
     /// The same with other limits than the usual ones.

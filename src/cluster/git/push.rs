@@ -141,8 +141,7 @@ impl Endpoint {
             capabilities.push_str(" object-format=sha1");
         }
         let old = old.unwrap_or_else(|| ObjectId::null(gix::hash::Kind::Sha1));
-        let command =
-            format!("{old} {} {reference}\0{capabilities} agent=kcfg/{}", tag.id, env!("CARGO_PKG_VERSION"));
+        let command = format!("{old} {} {reference}\0{capabilities} agent=kcfg/{}", tag.id, env!("CARGO_PKG_VERSION"));
         let mut body = Vec::new();
         let write = |body: &mut Vec<u8>| -> io::Result<()> {
             encode::data_to_write(command.as_bytes(), &mut *body)?;
@@ -165,8 +164,9 @@ impl Endpoint {
     }
 
     fn not_pushed(&self, tag: &TagObject, why: &str) -> Diagnostic {
-        Diagnostic::error(format!("the tag {} of {} cannot be moved: {why}", tag.name, self.url()))
-            .help("see that the deploy key or the token may write to this repository, and that no rule protects the tag")
+        Diagnostic::error(format!("the tag {} of {} cannot be moved: {why}", tag.name, self.url())).help(
+            "see that the deploy key or the token may write to this repository, and that no rule protects the tag",
+        )
     }
 }
 
@@ -244,7 +244,10 @@ mod tests {
         };
         assert_eq!(of("unpack ok\nok refs/tags/a"), "");
         assert_eq!(of("unpack ok\nng refs/tags/a failed to update ref"), "failed to update ref");
-        assert_eq!(of("unpack index-pack abnormal exit\nng refs/tags/a unpacker error"), "unpack index-pack abnormal exit");
+        assert_eq!(
+            of("unpack index-pack abnormal exit\nng refs/tags/a unpacker error"),
+            "unpack index-pack abnormal exit"
+        );
         assert_eq!(of("unpack ok\nok refs/tags/ab"), "the server does not say whether it did it");
         assert!(of("").contains("broke off"));
         assert_eq!(lines(b"000eunpack ok\n0013ok refs/tags/a\n0000").unwrap(), b"unpack ok\nok refs/tags/a\n");

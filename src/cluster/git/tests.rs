@@ -298,7 +298,9 @@ fn pushes(origin: &Origin, endpoint: &Endpoint, credentials: &GitCredentials) {
     assert_eq!(origin.git(&["rev-parse", "refs/tags/kcfg-sync-prod"]), one.id());
     assert_eq!(origin.git(&["rev-parse", "kcfg-sync-prod^{commit}"]), first);
     assert_eq!(origin.git(&["for-each-ref", "--format=%(contents)", "refs/tags"]), "prod: ok\n\n{\"é\": 1}");
-    assert!(origin.git(&["for-each-ref", "--format=%(taggername) %(taggerdate:unix)", "refs/tags"]).contains("1700000000"));
+    assert!(
+        origin.git(&["for-each-ref", "--format=%(taggername) %(taggerdate:unix)", "refs/tags"]).contains("1700000000")
+    );
     // Long, and of a commit that comes later.
     let second = origin.commit("next", b"2");
     let long = tag(&second, &data_encoding::HEXLOWER.encode(&noise(100_000)));
