@@ -23,6 +23,9 @@ mod control_plane;
 mod keeper;
 #[path = "../tests/cluster/programs.rs"]
 mod programs;
+#[allow(dead_code)]
+#[path = "../tests/cluster/running_loop.rs"]
+mod running_loop;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

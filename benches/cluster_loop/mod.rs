@@ -1,87 +1,31 @@
 //! `kcfg apply --watch`, measured: how soon after a webhook a commit is in the cluster, how soon drift is gone, what a
 //! quiet loop asks for and takes, what a restart costs. Requests are those of the API server's audit log, but for the Lease.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::control_plane::Request;
-use super::{Bench, KINDS, RUNS, bar, vm_hwm_kib};
+use super::running_loop::Loop;
+use super::{Bench, KINDS, RUNS, bar};
 
-const SECRET: &str = "a long random text";
 const USER: &str = "loop";
-/// Ticks of /proc/PID/stat in a second.
-const TICKS: f64 = 100.0;
 
-/// A loop that runs.
-struct Loop {
-    child: Child,
-    port: u16,
-    log: PathBuf,
+fn start(bench: &Bench, name: &str) -> Loop {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kcfg"));
+    command.args(["apply", "bench", "--init"]);
+    command.env("KUBECONFIG", bench.plane.kubeconfig_of(USER, &["system:masters"]));
+    let folder = bench.folder.path();
+    Loop::following(command, &format!("file://{}", folder.display()), &folder.join(".git"), name, &[])
 }
 
-impl Loop {
-    fn start(bench: &Bench, name: &str) -> Loop {
-        let git = bench.folder.path().join(".git");
-        let (log, secret) = (git.join(format!("{name}.log")), git.join("webhook-secret"));
-        fs::write(&secret, SECRET).expect("the folder is ours");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let url = format!("file://{}", bench.folder.path().display());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kcfg"));
-        command.args(["apply", "bench", "--init", "--watch", "--git-url", &url, "--log-format", "json"]);
-        command.args(["--listen", &format!("127.0.0.1:{port}"), "--webhook-secret-file"]).arg(secret);
-        command.env("KUBECONFIG", bench.plane.kubeconfig_of(USER, &["system:masters"]));
-        let child = command.stdout(File::create(&log).expect("the folder is ours")).spawn().expect("kcfg can be run");
-        Loop { child, port, log }
-    }
-
-    /// Waits until it synchronised so often.
-    fn synchronised(&self, count: usize) {
-        let begin = Instant::now();
-        loop {
-            let log = fs::read_to_string(&self.log).expect("the log can be read");
-            if log.matches("\"message\":\"synchronised\"").count() >= count {
-                return;
-            }
-            assert!(begin.elapsed() < Duration::from_secs(300), "{log}");
-            sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn nudge(&self) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the loop listens");
-        let head = "POST /webhook HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n";
-        stream.write_all(format!("{head}x-gitlab-token: {SECRET}\r\n\r\n{{}}").as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-    }
-
-    /// Seconds of processor time so far.
-    fn processor(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
-        let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace().collect();
-        let ticks: f64 = fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum();
-        ticks / TICKS
-    }
-
-    fn memory_mib(&self) -> f64 {
-        vm_hwm_kib(format!("/proc/{}/status", self.child.id()).as_ref()) as f64 / 1024.0
-    }
-
-    /// Ends it with SIGTERM; gives the most memory that it held.
-    fn stop(mut self) -> f64 {
-        let memory = self.memory_mib();
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("there is kill");
-        assert!(sent.success() && self.child.wait().expect("it ends").success());
-        memory
-    }
+/// Ends it; gives the most MiB of memory that it held.
+fn stop(running: Loop) -> f64 {
+    let memory = running.memory_kib("VmHWM") as f64 / 1024.0;
+    running.stop();
+    memory
 }
 
 /// Measures a loop over the objects of the bench; it is left alone for `quiet`.
@@ -89,7 +33,7 @@ pub fn run(bench: &Bench, quiet: Duration) {
     println!("the loop, {} objects in {} releases", bench.objects, bench.releases.len());
     commit(bench, "first");
     let begin = Instant::now();
-    let running = Loop::start(bench, "one");
+    let running = start(bench, "one");
     running.synchronised(1);
     println!("  first synchronisation {:.2} s", begin.elapsed().as_secs_f64());
 
@@ -144,17 +88,17 @@ pub fn run(bench: &Bench, quiet: Duration) {
     println!("  left alone for {} s", quiet.as_secs());
     bar("  requests", asked.len() as f64, 0.0);
     bar("  processor, % of a core", share, 0.5);
-    let memory = running.stop();
+    let memory = stop(running);
 
     sleep(Duration::from_secs(1));
     let before = requests(bench).len();
-    let running = Loop::start(bench, "two");
+    let running = start(bench, "two");
     running.synchronised(1);
     sleep(Duration::from_secs(2));
     let asked = requests(bench).split_off(before);
     bar("requests of a restart", asked.len() as f64, (2 * KINDS + 5) as f64 + bench.objects as f64 / 500.0);
     bar("  writes", asked.iter().filter(|request| request.writes()).count() as f64, 0.0);
-    bar("memory at most, MiB", memory.max(running.stop()), if bench.objects > 1_000 { 100.0 } else { 40.0 });
+    bar("memory at most, MiB", memory.max(stop(running)), if bench.objects > 1_000 { 100.0 } else { 40.0 });
 }
 
 fn requests(bench: &Bench) -> Vec<Request> {

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::control_plane::{Parts, Shared, eventually};
 use crate::git_servers::{HttpServer, SshServer, fixture};
-use crate::site::{Site, config_map, config_maps};
-use crate::watch::{Loop, value};
+use crate::running_loop::Loop;
+use crate::site::{Site, config_map, config_maps, value};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: false });
 

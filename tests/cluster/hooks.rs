@@ -10,8 +10,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::control_plane::{ControlPlane, Parts, Request, Shared, eventually};
+use crate::running_loop::Loop;
 use crate::site::{Site, config_map, config_maps};
-use crate::watch::Loop;
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 

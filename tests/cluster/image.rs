@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::control_plane::{Parts, Shared, eventually};
 use crate::git_servers::{HttpServer, SshServer, fixture};
 use crate::install;
+use crate::running_loop::{Loop, SECRET};
 use crate::site::{Site, config_map, config_maps};
-use crate::watch::{Loop, SECRET};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: false });
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control_plane::{Parts, Request, Shared, eventually};
+use crate::running_loop::{Loop, SECRET};
 use crate::site::{Site, config_map, config_maps};
-use crate::watch::{Loop, SECRET};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 

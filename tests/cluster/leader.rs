@@ -4,8 +4,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::control_plane::{Parts, Shared, eventually};
+use crate::running_loop::Loop;
 use crate::site::{Site, config_map, config_maps};
-use crate::watch::Loop;
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 

@@ -24,6 +24,8 @@ mod proxy;
 mod prune;
 #[path = "../repo.rs"]
 mod repo;
+#[allow(dead_code)] // the bench uses other parts of it
+mod running_loop;
 mod site;
 mod suspend;
 mod watch;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::control_plane::{ControlPlane, Request, Shared};
 use crate::repo::{Repo, Run};
+use crate::running_loop::Loop;
 
 /// Kinds that tests apply, and the collections they are in, across all namespaces.
 const COLLECTIONS: &[(&str, &str)] = &[
@@ -161,6 +162,24 @@ impl Site {
         let (is_equal, stdout, stderr) = self.plane.try_kubectl(&args, "");
         assert!(is_equal, "the cluster is not what the tree says:\n{stdout}\n{stderr}");
     }
+}
+
+impl Loop {
+    /// A loop of a site, with further arguments; polls so seldom that only webhooks count.
+    pub fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
+        Loop::follow(site, name, &format!("file://{}", site.repo.path().display()), args)
+    }
+
+    /// The same of another address.
+    pub fn follow(site: &Site, name: &str, url: &str, args: &[&str]) -> Loop {
+        let args = [&["--poll", "3600"], args].concat();
+        Loop::following(site.command(&["apply", site.name]), url, &site.repo.path().join(".git"), name, &args)
+    }
+}
+
+/// What a ConfigMap of the site's namespace that [`config_map`] describes holds; none where it is not there.
+pub fn value(site: &Site, name: &str) -> Option<String> {
+    Some(site.config_map(name)?["data"]["value"].as_str()?.to_owned())
 }
 
 /// A ConfigMap of the site's namespace, as YAML.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::control_plane::{Parts, Request, Shared, eventually};
-use crate::site::{Site, config_map};
-use crate::watch::{Loop, value};
+use crate::running_loop::Loop;
+use crate::site::{Site, config_map, value};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 

@@ -1,123 +1,14 @@
 //! `kcfg apply --watch`: commits, drift, quiet, and who leads.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::control_plane::{Parts, Shared, eventually};
-use crate::site::{Site, config_map, config_maps};
+use crate::running_loop::Loop;
+use crate::site::{Site, config_map, config_maps, value};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
-
-/// What webhooks are signed with.
-pub const SECRET: &str = "a long random text";
-
-/// A running loop of a site, which follows the repository's HEAD; polls so seldom that only webhooks count.
-pub struct Loop {
-    child: Child,
-    port: u16,
-    log: PathBuf,
-}
-
-impl Loop {
-    /// A loop that somebody else describes: it listens on that port, and its log goes to that file.
-    pub fn of(mut command: Command, port: u16, log: PathBuf) -> Loop {
-        let child = command.stdout(File::create(&log).expect("the folder is ours")).spawn().expect("kcfg can be run");
-        Loop { child, port, log }
-    }
-
-    /// A loop of a site, with further arguments.
-    pub fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
-        Loop::follow(site, name, &format!("file://{}", site.repo.path().display()), args)
-    }
-
-    /// The same of another address.
-    pub fn follow(site: &Site, name: &str, url: &str, args: &[&str]) -> Loop {
-        let folder = site.repo.path().join(".git");
-        let (log, secret) = (folder.join(format!("{name}.log")), folder.join("webhook-secret"));
-        fs::write(&secret, SECRET).expect("the folder is ours");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let (listen, secret) = (format!("127.0.0.1:{port}"), secret.display().to_string());
-        let own = ["apply", site.name, "--watch", "--git-url", url, "--poll", "3600", "--listen", &listen];
-        let more = ["--webhook-secret-file", secret.as_str(), "--log-format", "json"];
-        Loop::of(site.command(&[&own[..], &more, args].concat()), port, log)
-    }
-
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// What it said so far.
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).expect("the log can be read")
-    }
-
-    /// Waits until the log has a text so often.
-    #[track_caller]
-    pub fn says(&self, text: &str, count: usize) {
-        self.says_within(Duration::from_secs(30), text, count);
-    }
-
-    /// Waits that long until the log has a text so often.
-    #[track_caller]
-    pub fn says_within(&self, time: Duration, text: &str, count: usize) {
-        let begin = Instant::now();
-        while self.log().matches(text).count() < count {
-            assert!(begin.elapsed() < time, "the log lacks `{text}`:\n{}", self.log());
-            sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn ask(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the loop listens");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
-    }
-
-    /// The answer to a GET.
-    pub fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
-    }
-
-    /// Calls its webhook.
-    pub fn nudge(&self) {
-        let head = "POST /webhook HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n";
-        let answer = self.ask(&format!("{head}x-gitlab-token: {SECRET}\r\n\r\n{{}}"));
-        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-    }
-
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("there is kill");
-        assert!(sent.success());
-    }
-
-    /// Asks it to end, and waits for that.
-    pub fn stop(mut self) -> String {
-        self.signal("-TERM");
-        let code = self.child.wait().expect("it ends");
-        let log = self.log();
-        assert!(code.success(), "{log}");
-        log
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub fn value(site: &Site, name: &str) -> Option<String> {
-    Some(site.config_map(name)?["data"]["value"].as_str()?.to_owned())
-}
 
 #[test]
 fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
