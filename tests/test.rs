@@ -13,6 +13,7 @@ mod errors;
 #[cfg(feature = "post")]
 mod forge;
 mod formats;
+mod from_git;
 mod fuzz;
 mod generated;
 mod install;

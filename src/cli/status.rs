@@ -1,5 +1,7 @@
-//! `kcfg status`: how the environments of a cluster stand. The first line says whether all is well; then a table, and of
+//! `kcfg status`: how environments stand, as a cluster's records say it, or as Git was told (`from_git`). The first line says whether all is well; then a table, and of
 //! what is not well what it is, why, and what to do.
+
+mod from_git;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,14 +13,14 @@ use serde_json::{Value, json};
 use crate::cluster;
 use crate::cluster::status::{EnvironmentState, Problem};
 use crate::error::{Diagnostic, visible};
-use crate::repo::{Lag, Repository, Selector};
+use crate::repo::{Git, Lag, Repository, Selector};
 
 use super::suspend::{ClusterArgs, duration};
 use super::{Output, Status};
 
-/// How the environments of the cluster stand
+/// How the environments stand
 ///
-/// Reads what the applier recorded in the cluster, and changes nothing.
+/// Reads what the applier recorded in the cluster, or told in Git, and changes nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to show: ENV[/RELEASE[/KIND[/NAME]]], each part a glob (default: everything)
@@ -26,6 +28,9 @@ pub struct Args {
     selector: Option<Selector>,
     #[command(flatten)]
     cluster: ClusterArgs,
+    /// As the tags kcfg-sync-* of this clone tell it, without a cluster
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
+    from_git: bool,
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -62,40 +67,51 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let single = |error| vec![error];
     // Without a repository the cluster's own records are all there is to show.
     let repository = Repository::discover(dir).ok();
-    let names = repository.as_ref().and_then(|repository| repository.environments().ok());
-    let names: BTreeSet<String> = names.into_iter().flat_map(|found| found.names).collect();
-    let is_wanted = |name: &str| args.selector.as_ref().is_none_or(|selector| selector.matches_environment(name));
-    let found = cluster::status(&args.cluster.target(), &names, is_wanted).map_err(single)?;
-    if let Some(selector) = &args.selector
-        && found.is_empty()
-    {
-        let help = "`kcfg status` shows what the cluster has; name another one with --context";
-        let error = Diagnostic::error(format!("`{selector}` matches no environment of this cluster")).help(help);
-        return Err(vec![error]);
-    }
+    let git = match args.from_git {
+        true => Some(from_git::clone(dir, repository.as_ref()).map_err(single)?),
+        false => repository.as_ref().and_then(|repository| repository.git().ok().flatten().cloned()),
+    };
+    let found = match &git {
+        Some(git) if args.from_git => from_git::states(git, args.selector.as_ref()).map_err(single)?,
+        _ => recorded(args, repository.as_ref()).map_err(single)?.into_iter().map(|state| (state, None)).collect(),
+    };
     let now = Timestamp::now();
     let shown: Vec<Shown> = found
         .into_iter()
-        .map(|mut state| {
-            if let Some(selector) = &args.selector {
-                state.releases.retain(|release| selector.matches_release(&state.name, &release.name));
-            }
-            let lag = repository.as_ref().and_then(|repository| lag(repository, &state));
-            let troubles = troubles(&state, lag.as_ref(), args.max_lag, now);
+        .map(|(state, oddity)| {
+            let lag = git.as_ref().and_then(|git| lag(git, &state));
+            let mut troubles = troubles(&state, lag.as_ref(), args.max_lag, now);
+            troubles.extend(oddity.map(|what| (what, "the loop mends it when there is something new to tell".into())));
             Shown { state, lag, troubles }
         })
         .collect();
     match args.format {
         Format::Json => output.line(&json(&shown, now).to_string()),
-        Format::Text => text(&shown, now).lines().for_each(|line| output.line(&visible(line))),
+        Format::Text => text(&shown, args.from_git, now).lines().for_each(|line| output.line(&visible(line))),
     }
     let is_well = shown.iter().all(|environment| environment.troubles.is_empty());
     Ok(if args.exit_code && !is_well { Status::Findings } else { Status::Fine })
 }
 
+/// What the cluster has recorded of the environments that are asked for.
+fn recorded(args: &Args, repository: Option<&Repository>) -> Result<Vec<EnvironmentState>, Diagnostic> {
+    let names = repository.and_then(|repository| repository.environments().ok());
+    let names: BTreeSet<String> = names.into_iter().flat_map(|found| found.names).collect();
+    let is_wanted = |name: &str| args.selector.as_ref().is_none_or(|selector| selector.matches_environment(name));
+    let mut found = cluster::status(&args.cluster.target(), &names, is_wanted)?;
+    let Some(selector) = &args.selector else { return Ok(found) };
+    if found.is_empty() {
+        let help = "`kcfg status` shows what the cluster has; name another one with --context";
+        return Err(Diagnostic::error(format!("`{selector}` matches no environment of this cluster")).help(help));
+    }
+    for state in &mut found {
+        state.releases.retain(|release| selector.matches_release(&state.name, &release.name));
+    }
+    Ok(found)
+}
+
 /// How far an environment is behind its branch, as far as this clone knows the branch.
-fn lag(repository: &Repository, state: &EnvironmentState) -> Option<Lag> {
-    let git = repository.git().ok()??;
+fn lag(git: &Git, state: &EnvironmentState) -> Option<Lag> {
     let status = state.status.as_ref()?;
     let reference = match status.reference.as_deref().and_then(|text| text.strip_prefix("refs/heads/")) {
         Some(branch) => branch.to_owned(),
@@ -162,13 +178,22 @@ fn troubles(
         let what = format!("stale: {} changed after it was rendered", status.stale.join(", "));
         say(what, "`kcfg render`, and commit what it writes".into());
     }
+    if status.result == "findings" && found.is_empty() && state.releases.is_empty() {
+        let parts: Vec<String> = status.releases.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        found
+            .push((format!("not all is as the tree says: {}", parts.join(", ")), format!("`kcfg diff --live {name}`")));
+    }
+    if lag_max.is_some() && lag.is_none() && status.commit.is_some() && !suspended {
+        let help = "ask in a clone that has the branch and its history: `git fetch --unshallow`";
+        found.push(("how far it is behind its branch is not known here".into(), help.into()));
+    }
     if let (Some(lag), Some(max)) = (lag, lag_max)
         && lag.commits > 0
         && !suspended
         && now.as_second().saturating_sub(lag.oldest) > i64::try_from(max.as_secs()).unwrap_or(i64::MAX)
     {
         let what = format!("{} behind its branch for longer than --max-lag allows", behind(lag, now));
-        say(what, "see why the loop does not get there".into());
+        found.push((what, "see why the loop does not get there".into()));
     }
     found
 }
@@ -187,19 +212,33 @@ fn help(environment: &str, release: &str, problem: &Problem) -> String {
     }
 }
 
-fn text(shown: &[Shown], now: Timestamp) -> String {
+fn text(shown: &[Shown], is_from_git: bool, now: Timestamp) -> String {
+    if shown.is_empty() && is_from_git {
+        let what = "no tag kcfg-sync-* of this clone tells of an environment";
+        return format!("{what}; `{}` brings them, where a loop with --git-report tag writes them\n", from_git::FETCH);
+    }
     if shown.is_empty() {
         return "no environment was applied to this cluster; `kcfg apply ENV --init` does it\n".into();
     }
     let bad: Vec<&str> =
         shown.iter().filter(|one| !one.troubles.is_empty()).map(|one| one.state.name.as_str()).collect();
     let mut out = match bad.as_slice() {
+        [] if is_from_git => "all was well when this clone was fetched\n\n".to_owned(),
         [] => "all is well\n\n".to_owned(),
         names => format!("NOT WELL: {}\n\n", names.join(", ")),
     };
-    let head = ["ENVIRONMENT", "COMMIT", "DIGEST", "RELEASES", "OBJECTS", "BEHIND", "CHANGED", "LOOP"];
+    let head = [
+        "ENVIRONMENT",
+        "COMMIT",
+        "DIGEST",
+        "RELEASES",
+        "OBJECTS",
+        "BEHIND",
+        "CHANGED",
+        if is_from_git { "STATE" } else { "LOOP" },
+    ];
     let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(shown.iter().map(|one| row(one, now)));
+    rows.extend(shown.iter().map(|one| row(one, is_from_git, now)));
     out.push_str(&table(&rows));
     for one in shown {
         if let Ok(suspensions) = &one.state.suspensions {
@@ -217,7 +256,7 @@ fn text(shown: &[Shown], now: Timestamp) -> String {
     out
 }
 
-fn row(one: &Shown, now: Timestamp) -> [String; 8] {
+fn row(one: &Shown, is_from_git: bool, now: Timestamp) -> [String; 8] {
     let cut = |text: &Option<String>| {
         text.as_deref().map_or_else(|| "-".to_owned(), |text| text.chars().take(DIGITS).collect())
     };
@@ -227,6 +266,7 @@ fn row(one: &Shown, now: Timestamp) -> [String; 8] {
     };
     let status = one.state.status.clone().unwrap_or_default();
     let alive = match &one.state.lease {
+        _ if is_from_git => status.result.as_str(),
         Some(lease) if lease.is_alive(now) => "alive",
         _ if status.follows.is_some() => "none",
         _ => "by hand",
@@ -338,7 +378,7 @@ mod tests {
         let lag = Lag { commits: 2, oldest: now.as_second() - 3600 };
         let show = |state: &EnvironmentState, max: Option<Duration>| {
             let troubles = troubles(state, Some(&lag), max, now);
-            text(&[Shown { state: state.clone(), lag: Some(lag.clone()), troubles }], now)
+            text(&[Shown { state: state.clone(), lag: Some(lag.clone()), troubles }], false, now)
         };
         assert_eq!(
             show(&state, None),

@@ -14,6 +14,7 @@ mod regular;
 mod revision;
 mod selector;
 mod settings;
+mod tags;
 mod url;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use regular::{Links, read_regular};
 pub use revision::{EntryType, Lag, TreeEntry};
 pub use selector::Selector;
 pub use settings::{SETTINGS_FILE, Settings, Skip};
+pub use tags::Tag;
 pub use url::RepositoryUrl;
 
 /// The folder of environments.

@@ -50,10 +50,16 @@ impl Git {
         if !local.has_object(commit) {
             return None;
         }
+        // Where a shallow clone ends, nobody knows what came before.
+        let ends = local.shallow_commits().ok()?;
+        let is_end = |id: &gix::ObjectId| ends.as_ref().is_some_and(|ends| ends.iter().any(|end| end == id));
         let walk = local.rev_walk([newest]).with_hidden([commit]).all().ok()?;
         let mut lag = Lag { commits: 0, oldest: i64::MAX };
         for found in walk.take(LAG_COMMITS_MAX) {
             let found = found.ok()?;
+            if is_end(&found.id) {
+                return None;
+            }
             lag.commits += 1;
             lag.oldest = lag.oldest.min(found.object().ok()?.time().ok()?.seconds);
         }

@@ -78,6 +78,8 @@ fn a_tag_tells_over_ssh_what_became_of_each_commit() {
     let text = state.to_string();
     assert!(!text.contains("hunter2") && !text.contains(&data_encoding::BASE64.encode(b"hunter2")), "{text}");
     site.repo.git(&["fsck", "--strict"]);
+    let shown = site.repo.kcfg(&["status", "--from-git", "--exit-code"]).code(1).says("NOT WELL: told-ssh");
+    shown.says("failed told-ssh/web core/Secret/told-ssh/web-key: ").says("  0  ");
 
     // A loop that begins anew finds that all is told.
     running.stop();
@@ -103,6 +105,8 @@ fn a_tag_tells_over_ssh_what_became_of_each_commit() {
     site.repo.commit("third");
     running.nudge();
     tells(&site, "the error is told", |commit, state| commit == second && state["result"] == "error");
+    let shown = site.repo.kcfg(&["status", "--from-git", "--exit-code"]).code(1);
+    shown.says("nothing can be done since ").says("  1 commits, ");
     let what = told(&site).expect("it is there").1["error"]["what"].clone();
     assert!(what.as_str().is_some_and(|what| what.contains("other")), "{what}");
     let log = running.stop();
