@@ -60,11 +60,17 @@ _image-trial:
     ci/image/root.sh target/debug/kcfg target/image/debug
     KCFG_IMAGE_ROOT="{{justfile_directory()}}/target/image/debug" cargo test --locked --test cluster image:: -- --ignored
 
-# kill -9 during `kcfg render` and `kcfg apply` at many random moments (the tests do it 5 times; SEED moves the moments), then each fuzz target for a while.
-soak KILLS="50" SEED="1" FUZZ_SECONDS="60":
+# kill -9 during `kcfg render` and `kcfg apply` at many random moments (the tests do it 5 times; SEED moves the moments), the loop for long, then each fuzz target for a while.
+soak KILLS="50" SEED="1" FUZZ_SECONDS="60" LOOP_SECONDS="600" SYNCS="10000":
     KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --test test attack::kill -- --nocapture
     KCFG_SOAK_KILLS={{KILLS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --test cluster faults::a_kill -- --nocapture
+    just soak-loop {{LOOP_SECONDS}} {{SYNCS}} {{SEED}}
     just soak-fuzz {{FUZZ_SECONDS}}
+
+# The loop: killed with SIGKILL at random moments for so many seconds while commits and drift go on, then so many synchronisations without growing (the tests do both in short).
+soak-loop SECONDS="600" SYNCS="10000" SEED="1":
+    KCFG_SOAK_SECONDS={{SECONDS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --profile release --test cluster soak::a_loop -- --nocapture
+    KCFG_SOAK_SYNCS={{SYNCS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --profile release --test cluster soak::memory -- --nocapture
 
 # Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run); --check only compares.
 oracle *ARGS:

@@ -345,7 +345,7 @@ impl Client {
             let response = self.inner.send(request).await.map_err(|error| Failure::Unreachable(innermost(&error)))?;
             let (head, body) = response.into_parts();
             if head.status.is_success() {
-                return Ok(Lines { body, rest: Vec::new(), at: 0 });
+                return Ok(Lines { body, rest: Vec::new(), at: 0, searched: 0 });
             }
             let body = body.collect_bytes().await.map_err(|error| Failure::Unreachable(innermost(&error)))?;
             Err(refusal(head.status, &body))
@@ -383,7 +383,10 @@ impl Client {
 pub struct Lines {
     body: Body,
     rest: Vec<u8>,
+    /// Where the next line begins.
     at: usize,
+    /// Up to where no line ends.
+    searched: usize,
 }
 
 impl Lines {
@@ -393,13 +396,14 @@ impl Lines {
     /// The connection broke, nothing came for [`LINE_TIMEOUT`], or a line is longer than [`LINE_BYTES_MAX`].
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
-            if let Some(length) = self.rest[self.at..].iter().position(|b| *b == b'\n') {
-                let line = self.rest[self.at..self.at + length].to_vec();
-                self.at += length + 1;
+            if let Some(length) = self.rest[self.searched..].iter().position(|b| *b == b'\n') {
+                let end = self.searched + length;
+                let line = self.rest[self.at..end].to_vec();
+                (self.at, self.searched) = (end + 1, end + 1);
                 return Ok(Some(line));
             }
             self.rest.drain(..self.at);
-            self.at = 0;
+            (self.at, self.searched) = (0, self.rest.len());
             if self.rest.len() > LINE_BYTES_MAX {
                 return Err(Failure::Unreadable(format!("a line is longer than {LINE_BYTES_MAX} bytes")));
             }

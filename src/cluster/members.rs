@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ use super::metrics::Metrics;
 use super::parent::{ENVIRONMENT_LABEL, PARENT_LABEL, environment_label};
 use crate::plan::{LiveObject, OWN_NAMESPACE, ShortHash};
 
-/// The pause before a watch is opened again, growing to [`PAUSE_MAX`] while it fails.
+/// The pause before a watch is opened again, growing to [`PAUSE_MAX`] while none lasts longer than it.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -255,29 +255,26 @@ impl Follower {
         let mut pause = PAUSE;
         let mut failures = 0;
         loop {
-            let failure = match self.list_and_watch(&resource, &kind, &mut version).await {
-                // The server ends a watch now and then.
-                Ok(()) => None,
-                Err(Failure::Refused { code: 410, .. }) => {
-                    version.clear();
-                    None
+            let mut opened = None;
+            let result = self.list_and_watch(&resource, &kind, &mut version, &mut opened).await;
+            if matches!(result, Err(Failure::Refused { code: 410, .. })) {
+                version.clear();
+            }
+            // A watch that lasted longer than the pause before it was worth opening, whatever ended it.
+            if opened.is_some_and(|at: Instant| at.elapsed() >= pause) {
+                if failures >= FAILURES_SAID {
+                    (self.trouble)(&resource, None);
                 }
-                Err(failure) => Some(failure),
-            };
-            match failure {
-                None => {
-                    if failures >= FAILURES_SAID {
-                        (self.trouble)(&resource, None);
-                    }
-                    (failures, pause) = (0, PAUSE);
-                }
-                Some(failure) => {
-                    self.shared.stands(&kind, Standing::Behind);
+                (failures, pause) = (0, PAUSE);
+            } else {
+                self.shared.stands(&kind, Standing::Behind);
+                pause = (pause * 2).min(PAUSE_MAX);
+                // Who gives the environment up closes the gate: that is no trouble.
+                if let Some(failure) = result.err().filter(|failure| !matches!(failure, Failure::Stopped)) {
                     failures += 1;
                     if failures == FAILURES_SAID {
                         (self.trouble)(&resource, Some(&failure));
                     }
-                    pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
             self.metrics.add("kcfg_watch_restarts_total", "", 1.0);
@@ -285,8 +282,14 @@ impl Follower {
         }
     }
 
-    /// Lists where no version is known to go on from, then watches until the watch ends.
-    async fn list_and_watch(&self, resource: &Resource, kind: &Kind, version: &mut String) -> Result<(), Failure> {
+    /// Lists where no version is known to go on from, then watches until the watch ends; `opened` is when it began.
+    async fn list_and_watch(
+        &self,
+        resource: &Resource,
+        kind: &Kind,
+        version: &mut String,
+        opened: &mut Option<Instant>,
+    ) -> Result<(), Failure> {
         if version.is_empty() {
             let mut found = Vec::new();
             let keep = |live: LiveObject| found.push(live);
@@ -300,6 +303,7 @@ impl Follower {
             query(&self.selector)
         );
         let mut lines = self.client.lines(&Call::get(path, Accept::Metadata)).await?;
+        *opened = Some(Instant::now());
         self.shared.stands(kind, Standing::Current);
         while let Some(line) = lines.next().await? {
             let (seen, at) = read(resource, &line)?;

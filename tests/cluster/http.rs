@@ -51,6 +51,11 @@ impl Asked {
         Ok(Some(asked))
     }
 
+    /// Whether it asks an API server for a watch.
+    pub fn is_watch(&self) -> bool {
+        self.path.contains("watch=true")
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

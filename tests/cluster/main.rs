@@ -27,8 +27,10 @@ mod repo;
 #[allow(dead_code)] // the bench uses other parts of it
 mod running_loop;
 mod site;
+mod soak;
 mod suspend;
 mod watch;
+mod watch_faults;
 mod webhook;
 mod workloads;
 

@@ -1,11 +1,13 @@
 //! [`Proxy`]: stands between kcfg and the API server and does what networks and overloaded servers do.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::Response;
 
 use crate::control_plane::ControlPlane;
 use crate::http::{self, Asked, Connection};
@@ -25,7 +27,31 @@ pub enum Fault {
     HalfAnswered,
     /// It is done, and the connection is closed without an answer.
     Unanswered,
+    /// A watch is passed on, and this happens to it.
+    Watch(WatchFault),
 }
+
+/// What happens to a watch.
+#[derive(Clone, Copy, Debug)]
+pub enum WatchFault {
+    /// It ends after this time, as the API server ends one.
+    Ends(Duration),
+    /// The connection is cut after this time.
+    Cut(Duration),
+    /// Of the first line after this time only a half comes, then the connection is cut.
+    HalfLine(Duration),
+    /// It begins, and after this time an ERROR says that its version is too old.
+    Expires(Duration),
+    /// Its bookmarks are left out.
+    NoBookmarks,
+    /// Nothing but a line without an end, of so many bytes.
+    Endless(usize),
+}
+
+/// How long a watch may last that nothing happens to.
+const WATCH_MAX: Duration = Duration::from_secs(3600);
+/// What the API server says in a watch whose version it no longer has.
+const EXPIRED: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#;
 
 /// Decides what happens to the request of a number, counted from 0 over all connections.
 type Rule = dyn Fn(usize, &Asked) -> Fault + Send + Sync;
@@ -39,8 +65,8 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Counts {
-    asked: AtomicUsize,
     faults: AtomicUsize,
+    requests: Mutex<Vec<String>>,
 }
 
 impl Proxy {
@@ -49,7 +75,11 @@ impl Proxy {
         let counts: &'static Counts = Box::leak(Box::default());
         let rule: Box<Rule> = Box::new(rule);
         let port = http::serve(Ok, move |asked, stream: &mut TcpStream| {
-            let number = counts.asked.fetch_add(1, Ordering::SeqCst);
+            let number = {
+                let mut requests = counts.requests.lock().expect("nobody panics with it");
+                requests.push(format!("{} {}", asked.method, asked.path));
+                requests.len() - 1
+            };
             let fault = rule(number, &asked);
             if !matches!(fault, Fault::None) {
                 counts.faults.fetch_add(1, Ordering::SeqCst);
@@ -59,9 +89,9 @@ impl Proxy {
         Proxy { url: format!("http://127.0.0.1:{port}"), counts }
     }
 
-    /// How many requests came.
-    pub fn asked(&self) -> usize {
-        self.counts.asked.load(Ordering::SeqCst)
+    /// The requests that came, as `GET /path?query`.
+    pub fn requests(&self) -> Vec<String> {
+        self.counts.requests.lock().expect("nobody panics with it").clone()
     }
 
     /// How many of them something happened to.
@@ -108,7 +138,12 @@ fn pass(plane: &ControlPlane, asked: &Asked, fault: &Fault, stream: &mut TcpStre
         }
         Fault::Lost => return Ok(Connection::Close),
         Fault::Late(time) => sleep(*time),
-        Fault::None | Fault::HalfAnswered | Fault::Unanswered => {}
+        Fault::Watch(WatchFault::Endless(bytes)) => {
+            write!(stream, "HTTP/1.1 200 Answer\r\nContent-Type: application/json\r\n\r\n")?;
+            stream.write_all(&vec![b'x'; *bytes])?;
+            return Ok(Connection::Close);
+        }
+        Fault::None | Fault::HalfAnswered | Fault::Unanswered | Fault::Watch(_) => {}
     }
     let method = reqwest::Method::from_bytes(asked.method.as_bytes()).map_err(io::Error::other)?;
     let mut request = plane.client().request(method, format!("{}{}", plane.url(), asked.path));
@@ -117,6 +152,9 @@ fn pass(plane: &ControlPlane, asked: &Asked, fault: &Fault, stream: &mut TcpStre
         if !is_ours {
             request = request.header(name, value);
         }
+    }
+    if asked.is_watch() {
+        request = request.timeout(WATCH_MAX);
     }
     let mut answer = match request.body(asked.body.clone()).send() {
         Ok(answer) => answer,
@@ -139,17 +177,63 @@ fn pass(plane: &ControlPlane, asked: &Asked, fault: &Fault, stream: &mut TcpStre
         stream.write_all(&body[..body.len() / 2])?;
         return Ok(Connection::Close);
     }
-    // In pieces as they come: a watch has no end.
     write!(stream, "{head}Transfer-Encoding: chunked\r\n\r\n")?;
+    if asked.is_watch() && answer.status().is_success() {
+        let fault = if let Fault::Watch(fault) = fault { Some(*fault) } else { None };
+        return pass_watch(answer, fault, stream);
+    }
     let mut piece = vec![0; 64 * 1024];
     loop {
         let read = answer.read(&mut piece)?;
-        write!(stream, "{read:x}\r\n")?;
-        stream.write_all(&piece[..read])?;
-        stream.write_all(b"\r\n")?;
-        stream.flush()?;
+        write_chunk(stream, &piece[..read])?;
         if read == 0 {
             return Ok(Connection::Keep);
         }
     }
+}
+
+/// Passes the lines of a watch on as they come, as far as the fault lets it.
+fn pass_watch(answer: Response, fault: Option<WatchFault>, stream: &mut TcpStream) -> io::Result<Connection> {
+    let (sender, lines) = mpsc::channel();
+    // It ends with the API server's answer, or with its first line that nobody wants.
+    std::thread::spawn(move || {
+        let mut answer = BufReader::new(answer);
+        let mut line = Vec::new();
+        while answer.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) && sender.send(line.clone()).is_ok() {
+            line.clear();
+        }
+    });
+    let end = match fault {
+        Some(WatchFault::Ends(time) | WatchFault::Cut(time) | WatchFault::Expires(time)) => Instant::now() + time,
+        _ => Instant::now() + WATCH_MAX,
+    };
+    let begin = Instant::now();
+    loop {
+        match (lines.recv_timeout(end.saturating_duration_since(Instant::now())), fault) {
+            (Ok(line), Some(WatchFault::NoBookmarks)) if line.starts_with(br#"{"type":"BOOKMARK""#) => {}
+            (Ok(line), Some(WatchFault::HalfLine(time))) if begin.elapsed() >= time => {
+                write_chunk(stream, &line[..line.len() / 2])?;
+                return Ok(Connection::Close);
+            }
+            (Ok(line), _) => write_chunk(stream, &line)?,
+            (Err(_), Some(WatchFault::Cut(_))) => return Ok(Connection::Close),
+            (Err(_), Some(WatchFault::Expires(_))) => {
+                write_chunk(stream, format!("{EXPIRED}\n").as_bytes())?;
+                write_chunk(stream, b"")?;
+                return Ok(Connection::Keep);
+            }
+            (Err(_), _) => {
+                write_chunk(stream, b"")?;
+                return Ok(Connection::Keep);
+            }
+        }
+    }
+}
+
+/// A chunk of an answer; the empty one is its end.
+fn write_chunk(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+    write!(stream, "{:x}\r\n", bytes.len())?;
+    stream.write_all(bytes)?;
+    stream.write_all(b"\r\n")?;
+    stream.flush()
 }

@@ -99,6 +99,13 @@ impl Loop {
         assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     }
 
+    /// Calls its webhook, if it listens yet; what it fetches first is newer then.
+    pub fn try_nudge(&self) {
+        if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            self.nudge();
+        }
+    }
+
     /// Sends it a signal, as `-TERM`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("there is kill");
@@ -118,6 +125,13 @@ impl Loop {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let found = text.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
         found.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Ends it with SIGKILL; gives what it said.
+    pub fn kill(mut self) -> String {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it ends");
+        self.log()
     }
 
     /// Asks it to end with SIGTERM, and waits for that; gives what it said.
