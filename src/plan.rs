@@ -421,16 +421,19 @@ fn depart(desired: &Desired, known: &Known, wanted: &HashMap<ShortHash, usize>, 
         desired.releases.iter().map(|release| (release.name.as_str(), release.set.as_str())).collect();
     let wanted_uids: HashSet<&str> =
         wanted.keys().filter_map(|key| known.live.get(key)).map(|live| &*live.uid).collect();
-    let by_set: HashMap<&str, (&str, &Inventory)> = known
-        .inventories
-        .iter()
-        .map(|(name, inventory)| (inventory.set.as_str(), (name.as_str(), inventory)))
-        .collect();
+    // Of a release whose record was lost the members are still there.
+    let none = HashMap::new();
+    let lost = desired.releases.iter().map(|release| (release.set.as_str(), (release.name.as_str(), &none)));
+    let recorded = known.inventories.iter();
+    let recorded = recorded.map(|(name, inventory)| (inventory.set.as_str(), (name.as_str(), &inventory.entries)));
+    let by_set: HashMap<&str, (&str, &HashMap<ShortHash, Entry>)> = lost.chain(recorded).collect();
     let (mut members, mut staying) = (0, 0);
     for (key, live) in &known.live {
-        let Some((release, inventory)) = live.part_of.as_deref().and_then(|set| by_set.get(set)) else { continue };
+        let Some((release, entries)) = live.part_of.as_deref().and_then(|set| by_set.get(set)) else { continue };
         // What carries the label but was never applied is a copy of one that was (Endpoints take their Service's labels).
-        if !inventory.entries.contains_key(key) {
+        // Where the record is empty, as when somebody deleted it, kcfg's own mark on the object tells.
+        let was_applied = if entries.is_empty() { live.state != ShortHash::UNKNOWN } else { entries.contains_key(key) };
+        if !was_applied {
             continue;
         }
         members += 1;

@@ -97,9 +97,18 @@ pub struct Parent {
     pub shards: BTreeMap<String, String>,
     /// What else it says; the keys are [`DIGEST_KEY`] and those beside it.
     pub status: BTreeMap<String, String>,
+    /// Which program wrote it last, and in which version: `kcfg/v0.1.0`.
+    pub tooling: String,
     /// The version that was read or written last: who writes another one in between is another kcfg.
     pub resource_version: String,
 }
+
+/// The key by which a later kcfg says that its records hold what this one would lose; without it they are of the first
+/// form. Other keys that are not known stay as they are.
+const FORMAT_KEY: &str = "format";
+/// What every [`TOOLING_ANNOTATION`] of ours begins with.
+const TOOLING: &str = "kcfg/";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The key of the digest that was last applied as a whole.
 pub const DIGEST_KEY: &str = "digest";
@@ -175,9 +184,19 @@ impl Parent {
         self.kinds = list(annotation(KINDS_ANNOTATION));
         self.namespaces = list(annotation(NAMESPACES_ANNOTATION));
         self.cluster_uid = annotation(CLUSTER_ANNOTATION).to_owned();
+        self.tooling = annotation(TOOLING_ANNOTATION).to_owned();
         self.status.clone_from(&map.data);
         self.inventory.digest = map.data.get(DIGEST_KEY).cloned();
         self.resource_version.clone_from(&map.metadata.resource_version);
+    }
+
+    /// Why this kcfg must not write it, if it must not: it is of another program (KEP-3659), or of a kcfg that keeps more in it.
+    pub fn refusal(&self) -> Option<String> {
+        if !self.tooling.is_empty() && !self.tooling.starts_with(TOOLING) {
+            return Some(format!("it belongs to {}, which keeps an ApplySet in it", self.tooling));
+        }
+        let format = self.status.get(FORMAT_KEY)?;
+        Some(format!("{} wrote it in the format {format}, which kcfg v{VERSION} cannot read", self.tooling))
     }
 
     /// Writes it: one request, and one for each shard that is needed or no longer needed.
@@ -244,7 +263,7 @@ impl Parent {
         if is_parent {
             labels.insert(ID_LABEL.to_owned(), self.inventory.set.clone());
             let mut note = |name: &str, value: String| annotations.insert(name.to_owned(), value);
-            note(TOOLING_ANNOTATION, format!("kcfg/v{}", env!("CARGO_PKG_VERSION")));
+            note(TOOLING_ANNOTATION, format!("{TOOLING}v{VERSION}"));
             note(KINDS_ANNOTATION, join(&self.kinds));
             note(NAMESPACES_ANNOTATION, join(&self.namespaces));
             note(CLUSTER_ANNOTATION, self.cluster_uid.clone());

@@ -373,6 +373,12 @@ impl Synchroniser {
                 .help(format!("name it with `--context {context}`; in a pod write `cluster.uid` instead")),
             ]);
         }
+        if let Some((parent, why)) = parents.values().find_map(|parent| Some((parent, parent.refusal()?))) {
+            let (release, name) = (&parent.release, &parent.name);
+            let error =
+                Diagnostic::error(format!("the record {name} of {environment}/{release} cannot be used: {why}"));
+            return Err(vec![error.help(format!("use {} or a later one", parent.tooling))]);
+        }
         let other = parents.values().find(|parent| !parent.cluster_uid.is_empty() && parent.cluster_uid != *actual);
         if let Some(parent) = other {
             return Err(vec![

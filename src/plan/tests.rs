@@ -223,6 +223,18 @@ fn what_was_never_applied_is_no_member_whatever_label_it_carries() {
 }
 
 #[test]
+fn what_was_applied_is_still_a_member_when_the_record_is_lost() {
+    let copied = |known: &mut Known| b(known).state = ShortHash::UNKNOWN;
+    assert_eq!(end_of_b(|_, known| known.inventories.clear()), Some(End::Delete));
+    assert_eq!(end_of_b(|_, known| known.inventories.get_mut("web").expect("web").entries.clear()), Some(End::Delete));
+    let end = end_of_b(|_, known| {
+        known.inventories.clear();
+        copied(known);
+    });
+    assert_eq!(end, None);
+}
+
+#[test]
 fn what_another_release_wants_is_handed_over() {
     let end = end_of_b(|desired, _| desired.releases.push(release("api", OTHER_SET, &[B])));
     assert_eq!(end, None);

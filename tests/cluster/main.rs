@@ -17,11 +17,13 @@ mod image;
 mod install;
 mod keeper;
 mod leader;
+mod moving_tree;
 mod outage;
 mod owners;
 mod programs;
 mod proxy;
 mod prune;
+mod records;
 #[path = "../repo.rs"]
 mod repo;
 #[allow(dead_code)] // the bench uses other parts of it
