@@ -47,70 +47,49 @@ pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, S
 
 // The one place that knows the feature: with it the applier, without it the same entry points, which say how to get it.
 #[cfg(feature = "cluster")]
-pub mod apply;
-#[cfg(feature = "cluster")]
-pub mod client;
-#[cfg(feature = "cluster")]
-pub mod compare;
-#[cfg(feature = "cluster")]
-pub mod discovery;
-#[cfg(feature = "cluster")]
-mod enabled;
-#[cfg(feature = "cluster")]
-pub mod fields;
-#[cfg(feature = "cluster")]
-pub mod generated;
-#[cfg(feature = "cluster")]
-pub mod git;
-#[cfg(feature = "cluster")]
-pub mod health;
-#[cfg(feature = "cluster")]
-pub mod hook;
-#[cfg(feature = "cluster")]
-pub mod hooks;
-#[cfg(feature = "cluster")]
-pub mod lease;
-#[cfg(feature = "cluster")]
-pub mod live;
-#[cfg(feature = "cluster")]
-pub mod members;
-#[cfg(feature = "cluster")]
-pub mod metrics;
-#[cfg(feature = "cluster")]
-pub mod order;
-#[cfg(feature = "cluster")]
-pub mod parallel;
-#[cfg(feature = "cluster")]
-pub mod parent;
-#[cfg(feature = "cluster")]
-pub mod prune;
-#[cfg(feature = "cluster")]
-pub mod record;
-#[cfg(feature = "cluster")]
-pub mod run;
-#[cfg(feature = "cluster")]
-pub mod server;
-#[cfg(feature = "cluster")]
-pub mod source;
-#[cfg(feature = "cluster")]
-pub mod survey;
-#[cfg(feature = "cluster")]
-pub mod suspend;
-#[cfg(feature = "cluster")]
-pub mod sync;
-#[cfg(feature = "cluster")]
-pub mod takeover;
-#[cfg(feature = "cluster")]
-pub mod teller;
-#[cfg(feature = "cluster")]
-pub mod wait;
-#[cfg(feature = "cluster")]
-pub mod watch;
-#[cfg(feature = "cluster")]
-pub mod webhook;
-#[cfg(feature = "cluster")]
-pub use enabled::*;
-#[cfg(not(feature = "cluster"))]
-mod disabled;
+pub use applier::*;
 #[cfg(not(feature = "cluster"))]
 pub use disabled::*;
+
+#[cfg(not(feature = "cluster"))]
+mod disabled;
+/// What needs the feature. Its files lie beside this one.
+#[cfg(feature = "cluster")]
+#[path = "."]
+mod applier {
+    use super::*;
+
+    mod enabled;
+    pub use enabled::*;
+
+    pub mod apply;
+    pub mod client;
+    pub mod compare;
+    pub mod discovery;
+    pub mod fields;
+    pub mod generated;
+    pub mod git;
+    pub mod health;
+    pub mod hook;
+    pub mod hooks;
+    pub mod lease;
+    pub mod live;
+    pub mod members;
+    pub mod metrics;
+    pub mod order;
+    pub mod parallel;
+    pub mod parent;
+    pub mod prune;
+    pub mod record;
+    pub mod run;
+    pub mod server;
+    pub mod source;
+    pub mod survey;
+    pub mod suspend;
+    pub mod sync;
+    pub mod takeover;
+    pub mod teller;
+    pub mod wait;
+    pub mod watch;
+    pub mod webhook;
+}
