@@ -330,6 +330,19 @@ impl Client {
         }
     }
 
+    /// Sends a request once, for at most this long: for what nothing depends on.
+    ///
+    /// # Errors
+    /// It failed.
+    pub async fn send_once(&self, call: &Call, time: Duration) -> Result<Answer, Failure> {
+        if !self.gate.is_open() {
+            return Err(Failure::Stopped);
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let sent = tokio::time::timeout(time, self.once(call)).await;
+        sent.unwrap_or(Err((Failure::TimedOut, None))).map_err(|(failure, _)| failure)
+    }
+
     /// Sends a request whose answer comes line by line, as a watch's does. It is not repeated.
     ///
     /// # Errors

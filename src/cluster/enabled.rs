@@ -44,6 +44,7 @@ pub fn apply(
             synchroniser.sync(&tree, options, &mut on_object).await?
         } else {
             synchroniser.check(&tree, options).await?;
+            synchroniser.reports_as(&contender.name);
             let lease = Lease::new(target, environment, contender, options.initialises).await;
             let mut lease = lease.map_err(|error| vec![error])?;
             let leading = lead(&mut lease, &gate, &mut synchroniser, on_wait);
@@ -62,6 +63,11 @@ pub fn apply(
             of_lease = lease.requests();
             result?
         };
+        if let Some(why) = &report.events.why {
+            let finding = Diagnostic::warning(format!("{} Events could not be written: {why}", report.events.failed));
+            let help = "they are for whoever looks at the objects: all else was done";
+            report.findings.push((None, finding.help(help)));
+        }
         // Connecting counts too.
         report.requests = synchroniser.client().requests() + of_lease;
         report.seconds = started.elapsed().as_secs_f64();

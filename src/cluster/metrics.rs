@@ -33,6 +33,7 @@ const FAMILIES: &[Family] = &[
     gauge("kcfg_suspended", "What is suspended, by selector: when that ends, in seconds since 1970"),
     counter("kcfg_drift_total", "Objects that were found changed in the cluster, by the manager that changed them"),
     gauge("kcfg_fights", "Objects that somebody keeps changing back"),
+    counter("kcfg_events_total", "Events of Kubernetes, by result: written or failed"),
     gauge("kcfg_stale_releases", "Releases whose sources changed after they were rendered"),
     counter("kcfg_api_requests_total", "Requests to the API server"),
     counter("kcfg_webhooks_total", "Webhook requests, by result: accepted or refused"),

@@ -31,6 +31,7 @@
 //! | `status`, `record` | how environments and releases stand: the data, and the record of an environment in the cluster |
 //! | `told`, `teller` | what of that is told in Git, as a tag; telling it |
 //! | `suspend`, `survey` | what people ask for by hand: leaving things alone, and seeing how they stand |
+//! | `event`, `recorder` | what is told as Kubernetes Events; sending them |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: `Synchroniser` |
 
@@ -43,7 +44,7 @@ pub use options::{
     Contender, Credentials, GitCredentials, GitReport, Log, LogLine, RemoteOptions, Resumed, Source, SuspendRequest,
     Suspended, SyncOptions, Target, WAIT_DEFAULT, WatchOptions,
 };
-pub use report::{LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
+pub use report::{Drifted, EventsSent, LiveDiff, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
 // The one place that knows the feature: with it the applier, without it the same entry points, which say how to get it.
 #[cfg(feature = "cluster")]
@@ -66,6 +67,7 @@ mod applier {
     pub mod client;
     pub mod compare;
     pub mod discovery;
+    pub mod event;
     pub mod fields;
     pub mod generated;
     pub mod git;
@@ -81,6 +83,7 @@ mod applier {
     pub mod parent;
     pub mod prune;
     pub mod record;
+    pub mod recorder;
     pub mod run;
     pub mod server;
     pub mod source;

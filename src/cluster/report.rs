@@ -1,5 +1,7 @@
 //! What a synchronisation did: data, which the command line prints.
 
+use std::sync::Arc;
+
 use crate::error::Diagnostic;
 use crate::manifest::ObjectId;
 use crate::plan::Hold;
@@ -111,6 +113,28 @@ pub struct ReleaseResult {
     pub is_stale: bool,
 }
 
+/// An object that somebody else had changed or deleted in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drifted {
+    /// Its index in [`SyncReport::objects`].
+    pub object: usize,
+    /// The field manager that wrote to it last; none where it was deleted, or that is not known.
+    pub manager: Option<Arc<str>>,
+    /// Whether it was applied again; else the environment only wants to know.
+    pub is_corrected: bool,
+}
+
+/// What became of Events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventsSent {
+    /// How many were written.
+    pub written: usize,
+    /// How many could not be.
+    pub failed: usize,
+    /// Why the first of these could not be.
+    pub why: Option<String>,
+}
+
 /// What a synchronisation did.
 #[derive(Debug, Default)]
 pub struct SyncReport {
@@ -124,14 +148,16 @@ pub struct SyncReport {
     pub unchanged: usize,
     /// How many objects are suspended, those that are as they were applied too.
     pub suspended: usize,
-    /// Which of the objects had been changed or deleted in the cluster: indices.
-    pub drift: Vec<usize>,
+    /// Which of the objects had been changed or deleted in the cluster.
+    pub drift: Vec<Drifted>,
     /// Why deletions are held, and the Removal document that lets them go.
     pub hold: Option<Hold>,
     /// Of a dry run: what would change.
     pub live: Option<LiveDiff>,
     /// What somebody should know, such as a release that was refused.
     pub findings: Vec<(Option<String>, Diagnostic)>,
+    /// What was told as Events.
+    pub events: EventsSent,
     /// Requests to the API server, those that were repeated too.
     pub requests: u64,
     /// Seconds that it took.

@@ -11,7 +11,7 @@ use super::discovery::Discovery;
 use super::order::Done;
 use super::prune::{self, Departed};
 use super::source::Tree;
-use super::{ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
+use super::{Drifted, ObjectResult, Outcome, ReleaseResult, ReleaseState, SyncReport};
 
 /// Who is told of every object as it ends.
 pub type Sink<'s> = &'s mut dyn FnMut(&ObjectResult);
@@ -101,6 +101,7 @@ impl<'s, 'f> Run<'s, 'f> {
                     }
                 }
                 Action::Report(reason) => {
+                    self.drifted(reason, false);
                     self.note(&release.name, &release.objects[step.object].id, Outcome::Drifted, reason.to_string());
                     self.is_complete[step.release] = false;
                 }
@@ -158,10 +159,8 @@ impl<'s, 'f> Run<'s, 'f> {
             self.is_complete[step.release] = false;
             self.failed.insert(id.clone());
         }
-        if let (Outcome::Created | Outcome::Changed, Action::Apply(Reason::Drift(_) | Reason::Gone)) =
-            (&outcome, &step.action)
-        {
-            self.report.drift.push(self.report.objects.len());
+        if let (Outcome::Created | Outcome::Changed, Action::Apply(reason)) = (&outcome, &step.action) {
+            self.drifted(reason, true);
         }
         if let Ok(applied) = result {
             let file = tree.file(step.release, step.object);
@@ -169,6 +168,16 @@ impl<'s, 'f> Run<'s, 'f> {
             self.report.findings.extend(warnings.map(|warning| (Some(release.name.clone()), warning)));
         }
         self.note(&release.name, id, outcome, reason);
+    }
+
+    /// Notes that the object which is noted next had been changed by somebody else, if it was for that reason.
+    fn drifted(&mut self, reason: &Reason, is_corrected: bool) {
+        let manager = match reason {
+            Reason::Drift(manager) => manager.clone(),
+            Reason::Gone => None,
+            _ => return,
+        };
+        self.report.drift.push(Drifted { object: self.report.objects.len(), manager, is_corrected });
     }
 
     /// Holds deletions that what happened since the plan was made forbids: of an object that was just applied under another

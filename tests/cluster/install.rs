@@ -101,6 +101,9 @@ fn the_account_with_listed_rules_applies_those_kinds_and_says_what_it_may_not() 
     running.says("\"outcome\":\"pruned\"", 1);
     running.says("\"result\":\"ok\"", 3);
     site.assert_cluster_is_tree();
+    let events = site.get("/apis/events.k8s.io/v1/namespaces/NAME/events").expect("it can be listed");
+    let reasons: Vec<_> = events["items"].as_array().expect("a list").iter().map(|event| &event["reason"]).collect();
+    assert_eq!(reasons, ["Pruned"], "Events are written where their objects are");
     // Making kcfg's own namespace is tried, and is not needed: it is part of what is installed.
     let refused = forbidden(&site);
     assert!(refused.iter().all(|request| request.uri.starts_with("/api/v1/namespaces/kcfg-system?")), "{refused:#?}");

@@ -7,6 +7,7 @@
 mod apply;
 #[allow(dead_code)] // the bench uses it too, and other parts of it
 mod control_plane;
+mod events;
 mod faults;
 mod git_report;
 mod git_servers;

@@ -175,7 +175,7 @@ fn more_than_the_budget_is_held_until_a_removal_names_it() {
 }
 
 /// The Removal document at the beginning of a text: up to the first line that is none of its.
-fn removal_of(text: &str) -> String {
+pub fn removal_of(text: &str) -> String {
     let keys = ["apiVersion:", "kind:", "spec:", " ", "-"];
     let lines = text.lines().take_while(|line| keys.iter().any(|key| line.starts_with(key)));
     let body: String = lines.map(|line| format!("{line}\n")).collect();

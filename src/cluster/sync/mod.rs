@@ -5,7 +5,8 @@ mod check;
 mod look;
 mod parents;
 
-use std::collections::BTreeMap;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -14,18 +15,20 @@ use jiff::Timestamp;
 
 use crate::error::{Diagnostic, Severity};
 use crate::manifest::ObjectId;
-use crate::plan::{self, Departure, Step, Suspensions};
+use crate::plan::{self, Departure, Known, ShortHash, Step, Suspensions};
 
 use super::client::{Accept, Call, Client, Failure, Gate};
 use super::discovery::{Discovery, Resource};
+use super::event::{self, Event, Part};
 use super::hooks::Hooks;
 use super::members::Members;
 use super::parent::Parent;
 use super::record::Record;
+use super::recorder::Recorder;
 use super::run::{Run, Sink};
 use super::source::Tree;
 use super::status::{EnvironmentStatus, Occasion};
-use super::{LiveDiff, SyncOptions, SyncReport, Target, compare};
+use super::{EventsSent, LiveDiff, SyncOptions, SyncReport, Target, compare};
 
 /// A cluster that environments are applied to: the connection, and what is known of the cluster between two
 /// synchronisations.
@@ -35,6 +38,8 @@ pub struct Synchroniser {
     discovery: Arc<Discovery>,
     cluster_uid: String,
     record: Option<Record>,
+    /// Tells Events.
+    recorder: Recorder,
     /// The members, where somebody keeps them current.
     members: Option<Members>,
     /// The parents as they were read or written last, where somebody tells when another changes them.
@@ -75,10 +80,16 @@ impl Synchroniser {
             discovery,
             cluster_uid,
             record: None,
+            recorder: Recorder::default(),
             members: None,
             parents: None,
             preempt: Arc::default(),
         })
+    }
+
+    /// Events name this process.
+    pub fn reports_as(&mut self, instance: &str) {
+        instance.clone_into(&mut self.recorder.instance);
     }
 
     /// From now on reads members from here, and the parents once: whoever hands this over tells when another changes a
@@ -146,6 +157,7 @@ impl Synchroniser {
         let (mut parents, mut known) = self.learn(tree, options).await?;
         known.suspensions = self.suspensions(&tree.desired.environment, options).await.map_err(|error| vec![error])?;
         known.now = Timestamp::now();
+        let known = Arc::new(known);
         let plan = plan::plan(&tree.desired, &known);
         let mut run = Run::new(tree, sink);
         let mut hooks = Hooks::of(tree, &parents, &known, &plan.applies, options);
@@ -167,12 +179,13 @@ impl Synchroniser {
             plan.departures.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
         } else {
             let steps = (applies, plan.departures);
-            self.carry_out(&mut run, &mut hooks, &mut parents, Arc::new(known), steps, options).await?;
+            self.carry_out(&mut run, &mut hooks, &mut parents, known.clone(), steps, options).await?;
             self.parents = self.members.is_some().then_some(parents);
         }
         let mut report = run.finish();
         if !options.is_dry_run {
             self.conclude(tree, options, &mut report).await;
+            report.events = self.tell_report(tree, &report, &known).await;
         }
         report.requests = self.client.requests() - requests_before;
         report.seconds = started.elapsed().as_secs_f64();
@@ -200,6 +213,26 @@ impl Synchroniser {
             let finding = failure.diagnostic("write the record of the environment");
             report.findings.push((None, Diagnostic { severity: Severity::Warning, ..finding }));
         }
+    }
+
+    /// Tells what a synchronisation did that somebody should know.
+    async fn tell_report(&mut self, tree: &Tree, report: &SyncReport, known: &Known) -> EventsSent {
+        let parts = LazyCell::new(|| {
+            let objects = tree.desired.releases.iter().flat_map(|release| &release.objects);
+            let part = |is_hook| if is_hook { Part::Hook } else { Part::Member };
+            objects.map(|object| (&object.id, part(object.is_hook))).collect::<HashMap<&ObjectId, Part>>()
+        });
+        let mut events = event::of_report(report, |id| parts.get(id).copied().unwrap_or(Part::Gone));
+        for event in &mut events {
+            let live = event.object.as_ref().and_then(|id| known.live.get(&ShortHash::of_id(id)));
+            event.uid = live.map(|live| live.uid.clone());
+        }
+        self.tell(&tree.desired.environment, tree.commit().map(ToString::to_string).as_deref(), events).await
+    }
+
+    /// Tells Events about an environment.
+    pub(super) async fn tell(&mut self, environment: &str, commit: Option<&str>, events: Vec<Event>) -> EventsSent {
+        self.recorder.send(&self.client, &self.discovery, environment, commit, events).await
     }
 
     /// Changes the status in the record, where there is one: an environment that was never applied to the cluster leaves

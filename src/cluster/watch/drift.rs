@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::fights::Fight;
+use super::fights::{FIGHT_WINDOW, Fight};
 use super::leading::Leading;
+use crate::cluster::event::Event;
 use crate::cluster::members::Sight;
 use crate::cluster::metrics::label;
 use crate::cluster::source::Tree;
@@ -40,7 +41,13 @@ impl Leading {
                     self.log.warn("drift", &fields);
                     is_due = true;
                 }
-                Fight::Begins => self.log.error("somebody keeps changing it back", &fields),
+                Fight::Begins => {
+                    self.log.error("somebody keeps changing it back", &fields);
+                    let seconds = FIGHT_WINDOW.as_secs();
+                    let note = format!("{manager} keeps changing it back; it is left alone for {seconds} s");
+                    let uid = (!sight.is_gone).then(|| sight.live.uid.clone());
+                    self.events.push(Event { uid, ..Event::warning(&sight.live.id, "DriftFight", "Compare", note) });
+                }
                 Fight::GoesOn => {}
             }
         }

@@ -14,6 +14,7 @@ use super::follow::Following;
 use super::logger::{Logger, one_line};
 use super::{RETRY, RETRY_MAX};
 use crate::cluster::client::{Client, Gate};
+use crate::cluster::event::Event;
 use crate::cluster::git::Fetched;
 use crate::cluster::members::Members;
 use crate::cluster::record::{self, Record};
@@ -33,6 +34,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// The loop while this process leads.
 pub(super) struct Leading {
     pub(super) environment: String,
+    /// This process, as Events name it.
+    pub(super) instance: String,
     pub(super) target: Target,
     pub(super) sync: SyncOptions,
     pub(super) board: Arc<Board>,
@@ -45,6 +48,10 @@ pub(super) struct Leading {
     pub(super) problems: Option<Vec<Problem>>,
     /// Tells the Git server.
     pub(super) teller: Teller,
+    /// What happened that is not told as an Event yet.
+    pub(super) events: Vec<Event>,
+    /// Why Events cannot be written; empty while they can.
+    pub(super) event_trouble: String,
     /// Objects that are suspended and not as the tree says.
     pub(super) suspended: HashSet<ShortHash>,
     /// Becomes true while the whole environment is suspended: the Lease is given back then.
@@ -83,6 +90,7 @@ impl Leading {
                 }
             })
         };
+        synchroniser.reports_as(&self.instance);
         self.steps(&mut synchroniser, following, stop).await;
         breaker.abort();
     }
@@ -106,6 +114,7 @@ impl Leading {
             self.board.moves();
             let (now, found) = (Timestamp::now(), suspensions.borrow_and_update().clone());
             is_due |= self.tell_suspensions(&found, now);
+            self.send_events(synchroniser).await;
             // What is suspended as a whole is not even looked at; what cannot be read may be that.
             let is_suspended = found.as_ref().map_or(true, |found| found.covers_environment(now).is_some());
             let is_handed_over = *self.hands_over.borrow();
@@ -146,6 +155,7 @@ impl Leading {
                     return;
                 }
             }
+            self.send_events(synchroniser).await;
             if !is_handed_over {
                 self.tell(synchroniser, &found, now);
             }
@@ -221,8 +231,19 @@ impl Leading {
         let problems = report.objects.iter().filter(|object| status::is_problem(&object.outcome));
         self.problems = Some(status::problems(problems, true));
         self.said(&commit, &report, begin.elapsed());
+        self.said_events(&report.events);
         self.board.is_ready.store(true, Ordering::Relaxed);
         Some((tree, report))
+    }
+
+    /// Tells what happened between synchronisations.
+    async fn send_events(&mut self, synchroniser: &mut Synchroniser) {
+        let events = std::mem::take(&mut self.events);
+        // A cluster that the environment was never applied to gets nothing.
+        if !events.is_empty() && synchroniser.status().is_some() {
+            let sent = synchroniser.tell(&self.environment, None, events).await;
+            self.said_events(&sent);
+        }
     }
 
     /// Tells the Git server how the environment stands.

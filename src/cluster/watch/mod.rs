@@ -84,6 +84,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
     }
     let mut stop = stopped()?;
     let log = Logger { log, environment: environment.clone() };
+    let instance = contender.name.clone();
     let mut lease = Lease::new(&target, &environment, contender, sync.initialises).await?;
     let mut following = follow(remote, credentials, poll, board.clone(), log.clone());
     loop {
@@ -92,6 +93,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
         gate.set_deadline(Some(deadline));
         let mut leading = Leading {
             environment: environment.clone(),
+            instance: instance.clone(),
             target: target.clone(),
             sync: sync.clone(),
             board: board.clone(),
@@ -101,6 +103,8 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             told: BTreeMap::new(),
             problems: None,
             teller: Teller::start(&places, &board.metrics, &log.log),
+            events: Vec::new(),
+            event_trouble: String::new(),
             suspended: HashSet::new(),
             hands_over: watch::channel(false).0,
         };

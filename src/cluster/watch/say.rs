@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::leading::Leading;
 use super::logger::one_line;
 use super::now_seconds;
 use crate::cluster::client::Failure;
 use crate::cluster::discovery::Resource;
+use crate::cluster::event::Event;
 use crate::cluster::members::Trouble;
 use crate::cluster::metrics::label;
-use crate::cluster::{Outcome, ReleaseState, SyncReport};
+use crate::cluster::{EventsSent, Outcome, ReleaseState, SyncReport};
 use crate::error::{Diagnostic, Severity};
-use crate::plan::Suspensions;
+use crate::plan::{Suspension, Suspensions};
 use crate::repo::CommitId;
+
+/// How long a suspension is news.
+const SUSPENSION_IS_NEW: SignedDuration = SignedDuration::from_secs(60);
 
 impl Leading {
     /// Says which suspensions began and ended; whether one ended, or one of a part began.
@@ -42,9 +46,17 @@ impl Leading {
                 ("reason", suspension.reason.clone()),
             ];
             self.log.warn("suspended", &fields);
+            // A process that is started anew has nothing new to tell of an old one.
+            if now.duration_since(suspension.since) < SUSPENSION_IS_NEW {
+                let Suspension { selector, until, by, reason, .. } = suspension;
+                let note = format!("{selector} is left alone until {until}, by {by}: {reason}");
+                self.events.push(Event::of_environment("Suspended", "Suspend", note).normal());
+            }
         }
         for selector in self.told.keys().filter(|selector| !in_force.contains_key(*selector)) {
             self.log.info("a suspension ended", &[("selector", selector.clone())]);
+            let note = format!("{selector} is no longer left alone");
+            self.events.push(Event::of_environment("Resumed", "Resume", note).normal());
         }
         let numbers = in_force.iter().map(|(selector, until)| (label("selector", selector), until.as_second() as f64));
         self.board.metrics.replace("kcfg_suspended", numbers);
@@ -52,12 +64,33 @@ impl Leading {
         true
     }
 
-    pub(super) fn unable<T>(&self, commit: &CommitId, what: &'static str, errors: &[Diagnostic]) -> Option<T> {
+    pub(super) fn unable<T>(&mut self, commit: &CommitId, what: &'static str, errors: &[Diagnostic]) -> Option<T> {
         self.board.metrics.add("kcfg_syncs_total", &label("result", "error"), 1.0);
         for error in errors {
             self.log.error(what, &[("commit", commit.to_string()), ("error", one_line(error))]);
         }
+        let why = errors.first().map(one_line).unwrap_or_default();
+        self.events.push(Event::of_environment("SyncFailed", "Synchronise", format!("{what}: {why}")).lasting());
         None
+    }
+
+    /// Counts Events, and says once why they cannot be written.
+    pub(super) fn said_events(&mut self, sent: &EventsSent) {
+        let count = |result, number: usize| {
+            if number > 0 {
+                self.board.metrics.add("kcfg_events_total", &label("result", result), number as f64);
+            }
+        };
+        count("written", sent.written);
+        count("failed", sent.failed);
+        match &sent.why {
+            Some(why) if self.event_trouble.is_empty() => {
+                self.log.warn("Events cannot be written", &[("error", why.clone())]);
+                self.event_trouble.clone_from(why);
+            }
+            None if sent.written > 0 => self.event_trouble.clear(),
+            _ => {}
+        }
     }
 
     pub(super) fn said(&self, commit: &CommitId, report: &SyncReport, took: Duration) {
