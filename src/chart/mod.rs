@@ -4,6 +4,7 @@
 //! The rules are those of Helm 3 (`pkg/chart/loader`, `pkg/ignore`); a Tera chart (`kcfg.dev/v1`) is laid out alike.
 
 mod archive;
+mod fits;
 mod folder;
 mod ignore;
 mod load;

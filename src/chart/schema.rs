@@ -10,7 +10,9 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::Value as Json;
 
+use super::fits::PlainSchema;
 use crate::error::{Diagnostic, Source, Span};
+use crate::yaml::Node;
 
 /// Findings of one schema that are reported; more of them do not help.
 const FINDINGS_MAX: usize = 50;
@@ -21,6 +23,8 @@ const ALTERNATIVES_MAX: usize = 5;
 pub struct Schema {
     /// Its text.
     pub source: Arc<Source>,
+    /// None where only the library can tell.
+    plain: OnceLock<Option<PlainSchema>>,
     compiled: OnceLock<Result<Compiled, Diagnostic>>,
 }
 
@@ -51,7 +55,12 @@ impl fmt::Debug for Schema {
 impl Schema {
     /// A schema that is compiled when it is first needed.
     pub fn new(source: Arc<Source>) -> Schema {
-        Schema { source, compiled: OnceLock::new() }
+        Schema { source, plain: OnceLock::new(), compiled: OnceLock::new() }
+    }
+
+    /// Whether the values fit for certain, and there is nothing to warn of. Else [`Schema::check`] tells.
+    pub fn fits_plainly(&self, values: &Node) -> bool {
+        self.plain.get_or_init(|| plain(&self.source)).as_ref().is_some_and(|schema| schema.fits(values))
     }
 
     /// Everything in the values that does not fit, and what in the schema could not be used.
@@ -75,6 +84,13 @@ impl Schema {
         let properties = schema.pointer(&format!("{owner}/properties")).and_then(Json::as_object);
         Some(properties.map(|known| known.keys().cloned().collect()).unwrap_or_default())
     }
+}
+
+fn plain(source: &Arc<Source>) -> Option<PlainSchema> {
+    let mut schema = serde_json::from_str(&source.text).ok()?;
+    let mut warnings = Vec::new();
+    let draft = take_draft(&mut schema, source, &mut warnings);
+    if draft == Draft::Draft4 || !warnings.is_empty() { None } else { PlainSchema::new(schema) }
 }
 
 fn compile(source: &Arc<Source>) -> Result<Compiled, Diagnostic> {

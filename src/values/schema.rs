@@ -26,7 +26,7 @@ impl Prepared {
         errors: &mut Vec<Diagnostic>,
         warnings: &mut Vec<Diagnostic>,
     ) {
-        if let Some(schema) = &chart.chart.schema {
+        if let Some(schema) = chart.chart.schema.as_ref().filter(|schema| !schema.fits_plainly(values)) {
             match schema.check(&json(values)) {
                 Err(error) => errors.push(error),
                 Ok((unfit, odd)) => {
