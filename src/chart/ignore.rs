@@ -19,7 +19,7 @@ pub(super) struct Rules {
 
 #[derive(Debug)]
 struct Rule {
-    pattern: Vec<Token>,
+    pattern: Pattern,
     negated: bool,
     folders_only: bool,
     whole_path: bool,
@@ -68,7 +68,7 @@ impl Rules {
         let (rooted, rule) = rule.strip_prefix('/').map_or((false, rule), |rest| (true, rest));
         self.rules.push(Rule {
             // Without what stands before and after it, a pattern is one still.
-            pattern: tokens(rule).unwrap_or_default(),
+            pattern: Pattern::of(tokens(rule).unwrap_or_default()),
             negated,
             folders_only,
             whole_path: rooted || rule.contains('/'),
@@ -97,7 +97,40 @@ impl Rules {
 impl Rule {
     fn matches(&self, path: &str) -> bool {
         let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
-        matches(&self.pattern, subject)
+        self.pattern.matches(subject)
+    }
+}
+
+/// A pattern; most are names, or endings of names, which a comparison decides.
+#[derive(Debug)]
+enum Pattern {
+    /// This text.
+    Text(String),
+    /// `*`, then this text.
+    Ending(String),
+    Tokens(Vec<Token>),
+}
+
+impl Pattern {
+    fn of(tokens: Vec<Token>) -> Pattern {
+        let text = |tokens: &[Token]| {
+            let chars = tokens.iter().map(|token| if let Token::Char(c) = token { Some(*c) } else { None });
+            chars.collect::<Option<String>>()
+        };
+        match (text(&tokens), tokens.split_first()) {
+            (Some(text), _) => Pattern::Text(text),
+            (None, Some((Token::Star, rest))) => text(rest).map_or(Pattern::Tokens(tokens), Pattern::Ending),
+            _ => Pattern::Tokens(tokens),
+        }
+    }
+
+    /// As [`matches`].
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Pattern::Text(text) => text == name,
+            Pattern::Ending(text) => name.strip_suffix(text.as_str()).is_some_and(|before| !before.contains('/')),
+            Pattern::Tokens(tokens) => matches(tokens, name),
+        }
     }
 }
 
@@ -264,12 +297,26 @@ mod tests {
     }
 
     fn glob_match(pattern: &str, name: &str) -> Result<bool, BadPattern> {
-        Ok(matches(&tokens(pattern)?, name))
+        let pattern = tokens(pattern)?;
+        let matched = matches(&pattern, name);
+        assert_eq!(Pattern::of(pattern).matches(name), matched, "{name}");
+        Ok(matched)
     }
 
     #[test]
     fn stars_do_not_cross_folders_and_are_fast() {
         assert_eq!(glob_match("a*", "a/b"), Ok(false));
+        for (pattern, name, expected) in [
+            ("*.md", "a.md", true),
+            ("*.md", "a/b.md", false),
+            ("*", "", true),
+            ("*", "a/", false),
+            ("a", "a", true),
+            ("", "a", false),
+            ("*a", "aa", true),
+        ] {
+            assert_eq!(glob_match(pattern, name), Ok(expected), "{pattern} {name}");
+        }
         assert_eq!(glob_match("*a*b*c", "xxaxxbxxc"), Ok(true));
         assert_eq!(glob_match("[^a]", "/"), Ok(true));
         assert_eq!(glob_match("\\*", "*"), Ok(true));

@@ -131,7 +131,7 @@ impl Loader {
             location: location.to_string(),
             engine,
             metadata: Metadata::default(),
-            values: Node::new(Map::new()),
+            values: Node::new(Map::default()),
             values_source: Source::new(join(location, "values.yaml"), ""),
             schema: None,
             templates: Vec::new(),

@@ -46,12 +46,12 @@ pub enum Status {
 /// Kubernetes configuration in Git: charts and releases rendered to flat manifests that are committed and reviewed.
 #[derive(Debug, Parser)]
 #[command(name = "kcfg", version, arg_required_else_help = true, max_term_width = 110)]
-struct Cli {
+struct Cli<V: Subcommand> {
     /// Work in the repository that holds this folder, instead of the current one
     #[arg(long, short = 'C', global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
     #[command(subcommand)]
-    verb: Verb,
+    verb: V,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,9 +70,27 @@ enum Verb {
     Resume(suspend::ResumeArgs),
 }
 
+/// The one verb that runs often and briefly.
+#[derive(Debug, Subcommand)]
+enum OnlyTemplate {
+    Template(Box<template::Args>),
+}
+
+/// Reads the command line.
+fn parse(arguments: &[OsString]) -> Result<Cli<Verb>, clap::Error> {
+    // Making the arguments of all verbs takes as long as reading a small chart. Whatever is not plainly right is left to
+    // the whole command line, which knows what else could be meant.
+    if arguments.get(1).is_some_and(|verb| verb == "template")
+        && let Ok(Cli { dir, verb: OnlyTemplate::Template(args) }) = Cli::try_parse_from(arguments)
+    {
+        return Ok(Cli { dir, verb: Verb::Template(args) });
+    }
+    Cli::try_parse_from(arguments)
+}
+
 /// Runs kcfg with the given command line, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(&arguments.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { Status::Error } else { Status::Fine };

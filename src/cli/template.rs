@@ -67,8 +67,10 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let mut warnings = Vec::new();
     let result = render(args, &name, &dir.join(path), &mut warnings);
     output.report(warnings.into_iter().map(Finding::from));
-    let (sorted, crds) = result?;
-    output.text(&print(args, &sorted, &crds)?);
+    // What is large lives to the end of the process: to take it apart node by node is a tenth of the whole run.
+    let sorted_and_crds = ManuallyDrop::new(result?);
+    let (sorted, crds) = &*sorted_and_crds;
+    output.text(&print(args, sorted, crds)?);
     Ok(Status::Fine)
 }
 
@@ -112,8 +114,8 @@ fn render(
     warnings.extend(loaded.warnings);
     let chart = Arc::new(loaded.chart);
     let (merged, layers) = args.values.merge(Vec::new(), chart.engine, warnings).map_err(single)?;
+    let merged = ManuallyDrop::new(merged);
     let (prepared, more) = values::prepare_merged(&chart, &merged, layers)?;
-    // What is large lives to the end of the process: to take it apart node by node is a tenth of the whole run.
     let prepared = ManuallyDrop::new(prepared);
     warnings.extend(more);
     if !args.skip_schema_validation {

@@ -167,7 +167,7 @@ fn shown(line: &LogLine, format: LogFormat, now: Timestamp) -> String {
             visible(&text).into_owned()
         }
         LogFormat::Json => {
-            let mut object = Map::new();
+            let mut object = Map::default();
             object.insert("time".into(), format!("{now:.3}").into());
             object.insert("level".into(), line.level.into());
             object.insert("message".into(), line.message.into());

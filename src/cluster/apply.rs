@@ -53,11 +53,11 @@ pub fn resource_of<'d>(discovery: &'d Discovery, id: &ObjectId, node: &Node) -> 
 /// Adds the labels of a member.
 pub fn label(node: &mut Node, set: &str, environment_label: &str) {
     let Some(root) = node.as_map_mut() else { return };
-    let metadata = root.entry("metadata".into()).or_insert_with(|| Entry::new(Map::new()));
+    let metadata = root.entry("metadata".into()).or_insert_with(|| Entry::new(Map::default()));
     let Some(metadata) = metadata.node.as_map_mut() else { return };
-    let labels = metadata.entry("labels".into()).or_insert_with(|| Entry::new(Map::new()));
+    let labels = metadata.entry("labels".into()).or_insert_with(|| Entry::new(Map::default()));
     if labels.node.is_null() {
-        labels.node.value = Value::Map(Map::new());
+        labels.node.value = Value::Map(Map::default());
     }
     if let Some(labels) = labels.node.as_map_mut() {
         labels.insert(PART_OF_LABEL.into(), Entry::new(set));

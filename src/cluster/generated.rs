@@ -86,7 +86,7 @@ pub fn filling<E: fmt::Display>(
     let live_data = live.and_then(data);
     let there = |key: &str| live_data.and_then(|data| data.get(key));
     let (mut made, mut kept) = (Vec::new(), Vec::new());
-    let mut values = Map::new();
+    let mut values = Map::default();
     for key in ours.iter().copied().filter(|key| !leaves.iter().any(|leaf| leaf.key == *key)) {
         if let Some(value) = there(key) {
             values.insert(key.to_owned(), value.clone());
@@ -140,7 +140,7 @@ fn held(leaves: &[GeneratedLeaf], live: Option<&Value>, in_inventory: bool) -> O
 
 /// The object to apply: at first with what cannot be changed later (its type) and what says whose it is.
 fn body(desired: &Value, live: Option<&Value>, values: Map<String, Value>) -> Value {
-    let mut metadata = Map::new();
+    let mut metadata = Map::default();
     for key in ["name", "namespace"] {
         if let Some(value) = desired.pointer(&format!("/metadata/{key}")) {
             metadata.insert(key.to_owned(), value.clone());

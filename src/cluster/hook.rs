@@ -306,9 +306,9 @@ fn is_kept<'a>(id: &ObjectId, annotation: impl Fn(&str) -> Option<&'a str>) -> b
 /// Writes down which run a hook's object is of.
 fn mark(node: &mut Node, stamp: &str) {
     let Some(root) = node.as_map_mut() else { return };
-    let metadata = root.entry("metadata".into()).or_insert_with(|| Entry::new(Map::new()));
+    let metadata = root.entry("metadata".into()).or_insert_with(|| Entry::new(Map::default()));
     let Some(metadata) = metadata.node.as_map_mut() else { return };
-    let annotations = metadata.entry("annotations".into()).or_insert_with(|| Entry::new(Map::new()));
+    let annotations = metadata.entry("annotations".into()).or_insert_with(|| Entry::new(Map::default()));
     if let Some(annotations) = annotations.node.as_map_mut() {
         annotations.insert(HOOK_RUN_ANNOTATION.into(), Entry::new(stamp));
     }

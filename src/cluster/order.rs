@@ -233,9 +233,9 @@ pub async fn make_namespaces<'a>(
     let mut made = Vec::new();
     for name in names {
         let id = ObjectId { group: "".into(), kind: "Namespace".into(), namespace: None, name: name.clone() };
-        let mut metadata = Map::new();
+        let mut metadata = Map::default();
         metadata.insert("name".into(), Entry::new(name));
-        let mut root = Map::new();
+        let mut root = Map::default();
         root.insert("apiVersion".into(), Entry::new("v1"));
         root.insert("kind".into(), Entry::new("Namespace"));
         root.insert("metadata".into(), Entry::new(metadata));

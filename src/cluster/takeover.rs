@@ -71,7 +71,7 @@ fn patch(object: &Value) -> Option<Value> {
         return None;
     }
     if let Some(latest) = taken.iter().max_by_key(|entry| entry["time"].as_str().unwrap_or_default().to_owned()) {
-        let mut fields = Map::new();
+        let mut fields = Map::default();
         taken.iter().filter_map(|entry| entry["fieldsV1"].as_object()).for_each(|more| union(&mut fields, more));
         left.push(json!({
             "manager": FIELD_MANAGER,

@@ -82,7 +82,7 @@ fn yaml(text: &str) -> Option<Node> {
 
 /// `[section]` and `key = value` (or `key: value`) lines; any other line, or a key that stands twice, makes it a text.
 fn ini(text: &str) -> Option<Node> {
-    let mut root = Map::new();
+    let mut root = Map::default();
     let mut section: Option<Arc<str>> = None;
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -90,7 +90,7 @@ fn ini(text: &str) -> Option<Node> {
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             let name: Arc<str> = name.trim().into();
-            if root.insert(name.clone(), Entry::new(Map::new())).is_some() {
+            if root.insert(name.clone(), Entry::new(Map::default())).is_some() {
                 return None;
             }
             section = Some(name);

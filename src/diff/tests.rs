@@ -80,7 +80,7 @@ fn scalar(random: &mut Random) -> Value {
         3 => "one\ntwo\nthree\n".into(),
         4 => "one\ntwo\nthree".into(),
         5 => "{\"a\": 1}".into(),
-        6 => Value::Map(yaml::Map::new()),
+        6 => Value::Map(yaml::Map::default()),
         _ => format!("text {}", random.below(10)).into(),
     }
 }

@@ -37,8 +37,9 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     Functions::new(&tables)
 });
 
-/// From how many bytes of templates on a second thread helps to parse them.
-const THREAD_BYTES_MIN: usize = 8 << 10;
+/// From how many bytes of templates on a second thread helps to parse them: before, starting it and the pages of its own
+/// allocator cost as much as it saves.
+const THREAD_BYTES_MIN: usize = 64 << 10;
 
 /// A Helm chart whose templates, and those of all its subcharts, are parsed.
 pub struct HelmEngine {

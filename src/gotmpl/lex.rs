@@ -136,7 +136,7 @@ impl<'a> Lexer<'a> {
     fn text_up_to_action(&mut self) -> Result<bool, String> {
         loop {
             self.ignore();
-            let Some(found) = self.rest().find(LEFT) else {
+            let Some(found) = find_left_delim(self.rest()) else {
                 self.pos = self.text.len();
                 if self.pos > self.start {
                     self.emit(Kind::Text);
@@ -325,6 +325,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn word(&mut self) -> Result<(), String> {
+        // Nearly all words are ASCII.
+        let ascii = self.rest().bytes().take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count();
+        self.pos += ascii;
         while self.peek().is_some_and(is_alphanumeric) {
             self.next();
         }
@@ -401,6 +404,20 @@ impl<'a> Lexer<'a> {
         }
         true
     }
+}
+
+/// Where an action begins.
+fn find_left_delim(text: &str) -> Option<usize> {
+    // Braces are rare: looking for one is faster than preparing a search for two.
+    let mut from = 0;
+    while let Some(found) = text[from..].find('{') {
+        let at = from + found;
+        if text[at..].starts_with(LEFT) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
 }
 
 fn has_left_trim(text: &str) -> bool {

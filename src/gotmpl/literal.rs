@@ -8,6 +8,9 @@ pub(super) fn unquote(literal: &str) -> Result<Vec<u8>, &'static str> {
     if literal.starts_with('`') {
         return Ok(inner.bytes().filter(|b| *b != b'\r').collect());
     }
+    if !inner.contains(['\\', '"']) {
+        return Ok(inner.as_bytes().to_vec());
+    }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while !rest.is_empty() {

@@ -366,7 +366,7 @@ pub fn is_print(c: char) -> bool {
     match c {
         ' '..='~' => true,
         '\0'..='\u{a0}' | '\u{ad}' => false,
-        '\u{a1}'..='\u{377}' => true,
+        '\u{a1}'..='\u{377}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' => true,
         _ => PRINTABLE
             .get_or_init(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").expect("a constant pattern"))
             .is_match(c.encode_utf8(&mut [0; 4])),

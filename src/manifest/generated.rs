@@ -215,9 +215,9 @@ impl Object {
             }
         }
         let Some(metadata) = object.get_mut("metadata").and_then(|metadata| metadata.node.as_map_mut()) else { return };
-        let annotations = metadata.entry("annotations".into()).or_insert_with(|| Entry::new(Map::new()));
+        let annotations = metadata.entry("annotations".into()).or_insert_with(|| Entry::new(Map::default()));
         if annotations.node.as_map().is_none() {
-            annotations.node = Node::new(Map::new());
+            annotations.node = Node::new(Map::default());
         }
         if let Value::Map(annotations) = &mut annotations.node.value {
             annotations.insert(GENERATED_ANNOTATION.into(), Entry::new(generated_text(&leaves)));

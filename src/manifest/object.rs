@@ -163,7 +163,7 @@ fn object(
         string_data(manifest, &mut map)?;
     }
     let id = ObjectId { group: group_of(&api_version).into(), kind, namespace, name };
-    let mut ordered = Map::with_capacity(map.len() + 1);
+    let mut ordered = Map::with_capacity_and_hasher(map.len() + 1, Default::default());
     for key in ["apiVersion", "kind"] {
         if let Some((key, entry)) = map.shift_remove_entry(key) {
             ordered.insert(key, entry);
@@ -230,7 +230,8 @@ fn string_data(manifest: &Manifest, map: &mut Map) -> Result<(), Box<Diagnostic>
     };
     if map.get("data").is_none_or(|data| data.node.as_map().is_none()) {
         map.shift_remove("data");
-        let entry = Entry { key_span: entry.key_span, node: Node { value: Map::new().into(), span: entry.node.span } };
+        let entry =
+            Entry { key_span: entry.key_span, node: Node { value: Map::default().into(), span: entry.node.span } };
         map.shift_insert(index.min(map.len()), "data".into(), entry);
     }
     let Some(data) = map.get_mut("data").and_then(|data| data.node.as_map_mut()) else { return Ok(()) };

@@ -112,7 +112,7 @@ pub(super) fn parse(fields: &mut Fields, env: &str, mut document: Document) -> O
             fields.error_help(name.span, what, "call it like its folder, or leave the name out");
         }
     }
-    let empty = Map::new();
+    let empty = Map::default();
     let spec = fields.map(root, "", "spec").unwrap_or(&empty);
     fields.known(spec, "spec", &SPEC_KEYS);
     let values = values.filter(|node| !node.is_null()).and_then(|root| {

@@ -175,7 +175,7 @@ fn chart(
     let version = fields.text(chart, path, "version");
     let (kind, source) = source(fields, chart, path, owner, own_namespace, beside)?;
     let mut beyond = Fields::new(&source.source);
-    let empty = Map::new();
+    let empty = Map::default();
     let source_spec = source.node.get("spec").and_then(Node::as_map).unwrap_or(&empty);
     let url = beyond.required_text(source_spec, "spec", "url", source.span);
     let found = match &*kind {
@@ -193,7 +193,7 @@ fn chart_ref(fields: &mut Fields, node: &Node, own_namespace: &str, beside: &Bes
     let map = fields.as_map(node, "spec.chartRef")?;
     let (span, source) = reference(fields, map, "spec.chartRef", node.span, &["OCIRepository"], own_namespace, beside)?;
     let mut beyond = Fields::new(&source.source);
-    let empty = Map::new();
+    let empty = Map::default();
     let source_spec = source.node.get("spec").and_then(Node::as_map).unwrap_or(&empty);
     let url = beyond.required_text(source_spec, "spec", "url", source.span);
     let at = beyond.map(source_spec, "spec", "ref").unwrap_or(&empty);
@@ -264,7 +264,7 @@ fn git_chart(
     path: &Text,
     url: Option<Text>,
 ) -> Option<ChartRef> {
-    let empty = Map::new();
+    let empty = Map::default();
     let at = beyond.map(source_spec, "spec", "ref").unwrap_or(&empty);
     let commit = beyond.text(at, "spec.ref", "commit").or_else(|| beyond.text(at, "spec.ref", "name"));
     if let (None, Some(semver)) = (&commit, beyond.text(at, "spec.ref", "semver")) {

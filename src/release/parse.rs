@@ -150,7 +150,7 @@ fn release(
         .filter(|entry| !entry.node.is_null())
         .map(|entry| std::mem::replace(&mut entry.node, Node::new(crate::yaml::Value::Null)));
     let mut fields = Fields::new(&document.source);
-    let empty = Map::new();
+    let empty = Map::default();
     let root = document.node.as_map().unwrap_or(&empty);
     let metadata = fields.map(root, "", "metadata").unwrap_or(&empty);
     let metadata_span = root.get("metadata").map_or(document.span, |entry| entry.key_span);

@@ -114,7 +114,7 @@ impl Lock {
             Ok(document) => document,
             Err(error) => return absent(error),
         };
-        let empty = Map::new();
+        let empty = Map::default();
         let map = document.node.as_map().unwrap_or(&empty);
         let mut fields = Fields::new(&source);
         let version = fields.count(map, "", "version");
@@ -139,12 +139,12 @@ impl Lock {
 
     /// The bytes of the file.
     pub fn to_text(&self) -> String {
-        let mut map = Map::new();
+        let mut map = Map::default();
         map.insert("version".into(), Entry::new(Value::UInt(LOCK_VERSION)));
         if let Some(branch) = &self.branch {
             map.insert("branch".into(), Entry::new(branch.as_str()));
         }
-        let mut refs = Map::new();
+        let mut refs = Map::default();
         for (repository, commits) in self.refs.iter().filter(|(_, commits)| !commits.is_empty()) {
             let commits: Map = commits
                 .iter()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::dependencies::{Tree, WorkId};
-use crate::yaml::{self, Entry, Map, Node, Value};
+use crate::yaml::{self, Entry, HashState, Map, Node, Value};
 
 /// How deep merged values may nest: what the YAML reader takes, and the names of subcharts above it.
 const VALUES_DEPTH_MAX: usize = yaml::DEPTH_MAX + 128;
@@ -33,7 +33,7 @@ pub(super) enum Val<'a> {
 
 /// A mapping under way, shared by reference.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table<'a>(Rc<RefCell<IndexMap<Arc<str>, Val<'a>>>>);
+pub(super) struct Table<'a>(Rc<RefCell<IndexMap<Arc<str>, Val<'a>, HashState>>>);
 
 impl<'a> Val<'a> {
     fn of(node: &'a Node) -> Val<'a> {
@@ -322,7 +322,7 @@ impl Merger {
         }
         let entries = table.0.borrow();
         self.count(entries.len())?;
-        let mut map = Map::with_capacity(entries.len());
+        let mut map = Map::with_capacity_and_hasher(entries.len(), Default::default());
         for (key, value) in entries.iter() {
             let entry = match value {
                 Val::Nil => Entry::new(Value::Null),

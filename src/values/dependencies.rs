@@ -38,7 +38,7 @@ pub fn prepare_merged(
 ) -> Result<(Prepared, Vec<Diagnostic>), Vec<Diagnostic>> {
     check_installable(chart)?;
     check_dependencies(chart)?;
-    let empty = Map::new();
+    let empty = Map::default();
     let given = Table::of(merged.as_map().unwrap_or(&empty));
     let mut tree = Tree::default();
     let root = tree.add(chart, None, &mut HashMap::new());
@@ -363,7 +363,7 @@ impl<'a> Work<'a> {
                     Value::Map(map) => (pair_part(map, "child"), pair_part(map, "parent")),
                     _ => continue,
                 };
-                let mut pair = Map::new();
+                let mut pair = Map::default();
                 pair.insert("child".into(), Entry::new(child.as_str()));
                 pair.insert("parent".into(), Entry::new(parent.as_str()));
                 pairs.push(Node { value: Value::Map(pair), span: import.span });

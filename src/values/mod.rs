@@ -19,7 +19,7 @@ use crate::chart::{Chart, Dependency};
 #[cfg(test)]
 use crate::error::Diagnostic;
 use crate::error::Source;
-use crate::yaml::{Entry, Node, Value};
+use crate::yaml::{Map, Node, Value};
 
 pub use dependencies::{prepare, prepare_merged};
 
@@ -96,7 +96,7 @@ pub fn merge_over(base: &mut Node, over: &Node) {
 
 /// All layers in one, as `helm -f a -f b` merges its files.
 pub fn merge_files(layers: &[Layer]) -> Node {
-    let mut merged = Node::new(Value::Map(indexmap::IndexMap::<_, Entry>::new()));
+    let mut merged = Node::new(Value::Map(Map::default()));
     for layer in layers.iter().filter(|layer| !layer.root.is_null()) {
         merge_over(&mut merged, &layer.root);
     }

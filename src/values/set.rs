@@ -68,14 +68,14 @@ pub fn parse_into(base: &mut Node, expression: &str, kind: SetKind<'_>) -> Resul
 /// As for [`parse_into`].
 pub fn layer(expression: &str, kind: SetKind<'_>) -> Result<Layer, Diagnostic> {
     let source = Source::new(kind.flag(), expression);
-    let mut root = Node::new(Map::new());
+    let mut root = Node::new(Map::default());
     parse(&mut root, &source, kind)?;
     Ok(Layer { source, root })
 }
 
 fn parse(base: &mut Node, source: &Arc<Source>, kind: SetKind<'_>) -> Result<(), Diagnostic> {
     if base.is_null() {
-        base.value = Value::Map(Map::new());
+        base.value = Value::Map(Map::default());
     }
     let Some(data) = base.as_map_mut() else {
         return Err(Diagnostic::error("values must be a mapping before something can be set in them"));
@@ -150,7 +150,7 @@ impl Parser<'_> {
 
     /// What follows `name.`.
     fn below(&mut self, data: &mut Map, name: &Run, level: usize) -> Result<Flow, Diagnostic> {
-        let mut fresh = Map::new();
+        let mut fresh = Map::default();
         let inner = match data.get_mut(name.text.as_str()) {
             None => &mut fresh,
             Some(entry) => match &mut entry.node.value {
@@ -223,13 +223,13 @@ impl Parser<'_> {
             Some('.') => {
                 if let Some(node) = list.get_mut(index) {
                     if node.as_map().is_none() {
-                        *node = Node::new(Map::new());
+                        *node = Node::new(Map::default());
                     }
                     if let Some(inner) = node.as_map_mut() {
                         return self.key(inner, level);
                     }
                 }
-                let mut inner = Map::new();
+                let mut inner = Map::default();
                 let flow = self.key(&mut inner, level)?;
                 // At the end of the expression (`a[0].b=`) Helm forgets a mapping that was not there.
                 if flow == Flow::More {

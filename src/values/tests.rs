@@ -427,7 +427,9 @@ mod properties {
 
     fn mapping(inner: impl Strategy<Value = Node>) -> impl Strategy<Value = Value> {
         prop::collection::btree_map("[a-d]", inner, 0..4).prop_map(|map| {
-            let entry = |(key, node): (String, Node)| (key.into(), Entry { key_span: crate::error::Span::NONE, node });
+            let entry = |(key, node): (String, Node)| {
+                (key.into(), crate::yaml::Entry { key_span: crate::error::Span::NONE, node })
+            };
             Value::Map(map.into_iter().map(entry).collect())
         })
     }
@@ -460,7 +462,7 @@ mod properties {
     proptest! {
         #[test]
         fn nothing_changes_nothing(a in root()) {
-            let empty = Node::new(Value::Map(indexmap::IndexMap::new()));
+            let empty = Node::new(Value::Map(crate::yaml::Map::default()));
             prop_assert_eq!(&merged(&a, &empty), &a);
             prop_assert_eq!(&merged(&empty, &a), &a);
             prop_assert_eq!(&over_chart(&a, &empty), &a);

@@ -4,7 +4,6 @@
 //! There is no recursion here, so only [`Limits::depth_max`] bounds the nesting.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::event::{Event, Located};
@@ -12,8 +11,11 @@ use super::fault::Failure;
 use super::number::go_shortest;
 use super::read::{DuplicateKeys, Limits, Numbers, ReadOptions};
 use super::scalar::{self, NoKey, Scalar, TAG_PREFIX};
-use super::value::{Entry, Map, Node, Value};
+use super::value::{Entry, HashState, Map, Node, Value};
 use crate::error::{Diagnostic, Place, RuleName, Source, Span};
+
+type HashMap<K, V> = std::collections::HashMap<K, V, HashState>;
+type HashSet<T> = std::collections::HashSet<T, HashState>;
 
 /// Builds one document.
 pub(super) struct Builder<'a> {
@@ -74,7 +76,7 @@ impl<'a> Builder<'a> {
             options,
             warnings: Vec::new(),
             open: Vec::new(),
-            anchors: HashMap::new(),
+            anchors: HashMap::default(),
             alias_nodes: 0,
             root: None,
         }
@@ -86,7 +88,7 @@ impl<'a> Builder<'a> {
             Event::Scalar { text, tag, plain, anchor } => self.scalar(text, tag.as_deref(), plain, anchor, span),
             Event::SequenceStart { anchor } => self.begin(Items::Sequence(Vec::new()), anchor, span),
             Event::MappingStart { anchor } => {
-                let items = Items::Mapping { map: Map::new(), expect: Expect::Key, merged: HashSet::new() };
+                let items = Items::Mapping { map: Map::default(), expect: Expect::Key, merged: HashSet::default() };
                 self.begin(items, anchor, span)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),

@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Nodes {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut out = Map::new();
+        let mut out = Map::default();
         while let Some((key, node)) = entries.next_entry::<String, Node>()? {
             out.insert(key.into(), Entry { key_span: Span::NONE, node });
         }

@@ -24,7 +24,7 @@ pub use read::{
     ALIAS_NODES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Document, DuplicateKeys, Limits, Numbers, ReadOptions,
     decode, read, read_all, read_part,
 };
-pub use value::{Entry, Map, Node, Value};
+pub use value::{Entry, HashState, Map, Node, Value};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use super::fault::{Failure, Fault, Problem};
 use super::read::ReadOptions;
 use super::scalar::TAG_PREFIX;
 use super::scan::{Kind, Mark, Scanner, Token};
+use super::value::HashState;
 use crate::error::{Diagnostic, Source, Span};
 
 /// Reads the events of a part of a text.
@@ -20,7 +21,7 @@ pub(super) struct Parser<'a> {
     /// Where the collections began that are open; for messages.
     marks: Vec<Mark>,
     /// The number of the anchor that a name stands for at the cursor.
-    anchors: HashMap<&'a str, usize>,
+    anchors: HashMap<&'a str, usize, HashState>,
     anchors_count: usize,
     tag_directives: Vec<(&'a str, Cow<'a, str>)>,
 }
@@ -87,7 +88,7 @@ impl<'a> Parser<'a> {
             state: State::FirstDocumentStart,
             states: Vec::new(),
             marks: Vec::new(),
-            anchors: HashMap::new(),
+            anchors: HashMap::default(),
             anchors_count: 0,
             tag_directives: Vec::new(),
         })

@@ -29,7 +29,10 @@ pub enum Value {
 }
 
 /// A mapping in the order it was written.
-pub type Map = IndexMap<Arc<str>, Entry>;
+pub type Map = IndexMap<Arc<str>, Entry, HashState>;
+
+/// How keys are hashed: quickly, and with a seed that differs from run to run, so that nobody can write keys that all collide.
+pub type HashState = foldhash::fast::RandomState;
 
 /// The value of a key, and where the key stands.
 #[derive(Debug, Clone)]

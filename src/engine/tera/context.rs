@@ -21,7 +21,7 @@ pub fn build(input: &RenderInput<'_>, chart: Value, scope: &[&str]) -> Context {
     context.insert_value("release", object(release.map(|(key, text)| (key, text.into()))));
     context.insert_value("chart", chart);
     let values = input.prepared.values.at(scope).map(|node| to_tera(&node.value));
-    let values = values.filter(Value::is_map).unwrap_or_else(|| Map::new().into());
+    let values = values.filter(Value::is_map).unwrap_or_else(|| Map::default().into());
     context.insert_value("values", values);
     context.insert_value("environment", object([("name", input.environment.into())]));
     context.insert_value("capabilities", capabilities(input.capabilities));
@@ -32,7 +32,7 @@ pub fn build(input: &RenderInput<'_>, chart: Value, scope: &[&str]) -> Context {
 pub fn chart_object(chart: &Chart) -> Value {
     let mut map = match chart.metadata.raw.as_ref().map(|node| &node.value) {
         Some(yaml::Value::Map(map)) => map_to_tera(map),
-        _ => Map::new(),
+        _ => Map::default(),
     };
     // Numbers such as `version: 1.10` are texts here, as the reader of Chart.yaml made them.
     let metadata = &chart.metadata;

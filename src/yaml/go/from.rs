@@ -11,7 +11,7 @@ use crate::error::{Source, Span};
 pub fn from_yaml(text: &str) -> Result<Map, String> {
     match read(text)?.value {
         Value::Map(map) => Ok(map),
-        Value::Null => Ok(Map::new()),
+        Value::Null => Ok(Map::default()),
         other => Err(wrong_type(&other, "map[string]interface {}")),
     }
 }

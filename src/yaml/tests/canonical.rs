@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use crate::error::Source;
-use crate::yaml::{self, Entry, Map, Node, ReadOptions, Value};
+use crate::yaml::{self, Entry, Node, ReadOptions, Value};
 
 fn written(value: &Value) -> String {
     let mut out = String::new();
@@ -19,7 +19,7 @@ fn read_back(text: &str) -> Value {
 
 /// A mapping of one key.
 fn map(key: &str, value: impl Into<Value>) -> Value {
-    Value::Map(Map::from([(key.into(), Entry::new(value))]))
+    Value::Map([(key.into(), Entry::new(value))].into_iter().collect())
 }
 
 #[test]
