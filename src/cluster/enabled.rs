@@ -43,7 +43,7 @@ pub fn apply(
         let mut report = if options.is_dry_run {
             synchroniser.sync(&tree, options, &mut on_object).await?
         } else {
-            synchroniser.check(&tree, options).await?;
+            synchroniser.check(environment, Some(&tree), options).await?;
             synchroniser.reports_as(&contender.name);
             let lease = Lease::new(target, environment, contender, options.initialises).await;
             let mut lease = lease.map_err(|error| vec![error])?;

@@ -12,7 +12,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, Severity};
 use crate::manifest::{HookEvent, HookRules, ObjectId, group_of};
 use crate::plan::hooks::{Asked, Event, HookPhase, HookRecord, Turn, of_deletion, of_event, rank, turn};
 use crate::plan::{Action, Departure, End, HoldReason, Known, OWN_NAMESPACE, Phase, Reason, ShortHash, Step};
@@ -44,6 +44,10 @@ pub struct Hooks {
     leaving: BTreeMap<String, HookRecord>,
     /// Releases that are gone, but whose parent must stay.
     staying: BTreeSet<String>,
+    /// Releases a part of which is suspended: their hooks wait for its end.
+    suspended: BTreeSet<usize>,
+    /// Releases without a parent, which nothing but their delete hooks needs.
+    parentless: BTreeSet<usize>,
     asked: Asked,
     options: SyncOptions,
 }
@@ -70,7 +74,7 @@ impl Hooks {
         options: &SyncOptions,
     ) -> Hooks {
         let asked = Asked { now: now(), retries: options.retries_hooks };
-        let mut turns = BTreeMap::new();
+        let (mut turns, mut suspended, mut parentless) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let adopted: BTreeSet<usize> = steps
             .iter()
             .filter(|step| matches!(step.action, Action::Apply(Reason::Adopted(_))))
@@ -81,7 +85,14 @@ impl Hooks {
             if known.suspensions.covers_release(&release.name, known.now).is_some() {
                 continue;
             }
+            let is_suspended = |id: &ObjectId| known.suspensions.covers(&release.name, id, known.now).is_some();
+            if release.objects.iter().any(|object| is_suspended(&object.id)) {
+                suspended.insert(index);
+            }
             let parent = parents.get(&release.name);
+            if parent.is_none() && !of_deletion(release).is_empty() {
+                parentless.insert(index);
+            }
             let applied = parent.and_then(|parent| parent.inventory.digest.as_deref());
             let turn = turn(release, record_of(parent).as_ref(), applied, adopted.contains(&index), asked);
             if turn != Turn::None {
@@ -89,7 +100,8 @@ impl Hooks {
             }
         }
         let (leaving, staying) = Default::default();
-        Hooks { turns, applied: Vec::new(), leaving, staying, asked, options: options.clone() }
+        let options = options.clone();
+        Hooks { turns, applied: Vec::new(), leaving, staying, suspended, parentless, asked, options }
     }
 
     /// Says what would run.
@@ -108,6 +120,44 @@ impl Hooks {
         }
     }
 
+    /// Says which hooks would run at the deletion of releases that are gone.
+    pub async fn planned_deletes(
+        &self,
+        client: &Client,
+        run: &mut Run<'_, '_>,
+        parents: &BTreeMap<String, Parent>,
+        known: &Known,
+        departures: &[Departure],
+    ) {
+        for name in gone(run, parents, known) {
+            let Some(parent) = parents.get(&name) else { continue };
+            let Some(record) = record_of(Some(parent)).filter(|record| record.kept.is_some()) else { continue };
+            let is_held = |departure: &Departure| departure.release == name && matches!(departure.end, End::Hold(_));
+            let is_taken = parent.inventory.entries.keys().any(|key| run.wanted.contains(key));
+            if is_taken || departures.iter().any(is_held) {
+                continue;
+            }
+            let objects = match kept(client, parent).await {
+                Ok(objects) => objects,
+                Err(failure) => {
+                    let finding = failure.diagnostic("read the delete hooks of the release, which may run");
+                    let finding = Diagnostic { severity: Severity::Warning, ..finding };
+                    run.report.findings.push((Some(name), finding));
+                    continue;
+                }
+            };
+            if is_suspended(parent, &objects, known) {
+                continue;
+            }
+            let has_begun = record.event == Event::Delete && record.phase != HookPhase::Pre;
+            for event in [HookEvent::PreDelete, HookEvent::PostDelete].into_iter().skip(usize::from(has_begun)) {
+                for hook in of_kept(objects.clone(), event) {
+                    run.note(&name, &hook.id, Outcome::Ran, format!("{} hook", event.word()));
+                }
+            }
+        }
+    }
+
     /// Holds the objects of releases whose hooks are not run now, and gives the steps that are left.
     pub fn hold(
         &mut self,
@@ -116,7 +166,7 @@ impl Hooks {
         steps: Vec<Step>,
     ) -> Vec<Step> {
         let tree = run.tree.clone();
-        let mut held: BTreeMap<usize, String> = BTreeMap::new();
+        let (mut held, mut waiting) = (BTreeMap::<usize, String>::new(), Vec::new());
         for (index, turn) in &mut self.turns {
             let release = &tree.desired.releases[*index];
             match turn {
@@ -125,6 +175,16 @@ impl Hooks {
                     let why = "its hooks do not run while another object of the release cannot be applied";
                     held.insert(*index, why.to_owned());
                 }
+                Turn::Run(record) if self.suspended.contains(index) => {
+                    let word = record.hook_event().map_or("", HookEvent::word);
+                    let why = format!("its {word} hooks do not run while a part of the release is suspended");
+                    match record.phase {
+                        HookPhase::Pre => drop(held.insert(*index, why)),
+                        // The state stays the one before, so that they run once that ends.
+                        _ => waiting.push(*index),
+                    }
+                    run.stopped.insert(*index);
+                }
                 Turn::Wait(record, why) => {
                     run.hook_failures.insert(*index);
                     if let Ok(id) = record.hook.parse() {
@@ -132,6 +192,7 @@ impl Hooks {
                     }
                     if record.phase == HookPhase::Pre {
                         held.insert(*index, format!("{} failed", hook_name(record)));
+                        run.stopped.insert(*index);
                     }
                 }
                 Turn::Settle(record) => {
@@ -148,6 +209,10 @@ impl Hooks {
             run.is_complete[*index] = false;
             run.touched.remove(index);
         }
+        for index in waiting {
+            self.turns.remove(&index);
+            run.is_complete[index] = false;
+        }
         let (stopped, steps): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| held.contains_key(&step.release));
         stopped.iter().for_each(|step| run.held(step, &held[&step.release]));
@@ -160,6 +225,11 @@ impl Hooks {
             Turn::Run(record) => Some((*index, record)),
             _ => None,
         })
+    }
+
+    /// The releases whose parents are written before anything is run or applied.
+    pub fn touched(&self) -> impl Iterator<Item = usize> {
+        self.due().map(|(index, _)| index).chain(self.parentless.iter().copied())
     }
 
     /// The ids of the hooks that may run, whose namespaces have to be there.
@@ -257,6 +327,7 @@ impl Hooks {
         let is_failed = why.is_some();
         if is_failed {
             run.hook_failures.insert(index);
+            run.stopped.insert(index);
             parent.status.insert(STATE_KEY.into(), "partial".into());
         }
         remember(parent, record);
@@ -368,7 +439,13 @@ impl Hooks {
                 continue;
             }
             let is_held = |departure: &&Departure| departure.release == name && matches!(departure.end, End::Hold(_));
-            if departures.iter().find(is_held).is_some() {
+            let mut is_waiting = departures.iter().find(is_held).is_some();
+            let is_any = known.suspensions.in_force(known.now).next().is_some();
+            if !is_waiting && is_any && is_suspended(parent, &kept(client, parent).await?, known) {
+                hold(departures, &name, &HoldReason::Suspended);
+                is_waiting = true;
+            }
+            if is_waiting {
                 self.staying.insert(name);
                 continue;
             }
@@ -392,7 +469,7 @@ impl Hooks {
                         run.note(&name, &id, Outcome::Failed, format!("{why}; {way}"));
                     }
                     // Without the Secret there is nothing left to run.
-                    hold(departures, &name, &format!("{} failed", hook_name(&record)));
+                    hold(departures, &name, &HoldReason::Hook(format!("{} failed", hook_name(&record))));
                     self.staying.insert(name);
                 }
                 _ => {}
@@ -405,7 +482,7 @@ impl Hooks {
             remember(parent, record);
             parent.write(client, &environment).await?;
             if let Some(why) = why {
-                hold(departures, &name, &why);
+                hold(departures, &name, &HoldReason::Hook(why));
                 self.leaving.remove(&name);
                 self.staying.insert(name);
             }
@@ -475,10 +552,10 @@ fn hook_name(record: &HookRecord) -> String {
     format!("its {} hook {}", record.hook_event().map_or("", HookEvent::word), record.hook)
 }
 
-fn hold(departures: &mut [Departure], name: &str, why: &str) {
+fn hold(departures: &mut [Departure], name: &str, why: &HoldReason) {
     for departure in departures.iter_mut().filter(|departure| departure.release == name) {
         if matches!(departure.end, End::Delete | End::Release(_)) {
-            departure.end = End::Hold(HoldReason::Hook(why.to_owned()));
+            departure.end = End::Hold(why.clone());
         }
     }
 }
@@ -487,7 +564,7 @@ fn hold(departures: &mut [Departure], name: &str, why: &str) {
 fn gone(run: &Run<'_, '_>, parents: &BTreeMap<String, Parent>, known: &Known) -> Vec<String> {
     let desired = &run.tree.desired;
     let is_certain = known.unlisted.is_empty() && known.uncertain.is_none();
-    if !is_certain || !desired.is_complete || !desired.refused.is_empty() || run.is_complete.contains(&false) {
+    if !is_certain || !desired.is_complete || !desired.refused.is_empty() || run.is_any_hindered() {
         return Vec::new();
     }
     let is_there = |name: &String| desired.releases.iter().any(|release| release.name == *name);
@@ -548,25 +625,31 @@ async fn forget(client: &Client, parent: &Parent) -> Result<(), Failure> {
     }
 }
 
-/// The kept hooks of the phase at hand. None where somebody deleted the Secret.
-async fn kept_batch(
-    client: &Client,
-    parent: &Parent,
-    environment: &str,
-    record: &HookRecord,
-) -> Result<Batch, Failure> {
-    let objects = match client.send(&Call::get(secret_path(parent), Accept::Json)).await {
+/// Whether a release that is gone is suspended, or one of its delete hooks is.
+fn is_suspended(parent: &Parent, hooks: &[Node], known: &Known) -> bool {
+    let Known { suspensions, now, .. } = known;
+    let is_covered =
+        |node: &Node| id_of(node).is_some_and(|id| suspensions.covers(&parent.release, &id, *now).is_some());
+    suspensions.covers_release(&parent.release, *now).is_some() || hooks.iter().any(is_covered)
+}
+
+/// The delete hooks that were kept. None where somebody deleted the Secret.
+async fn kept(client: &Client, parent: &Parent) -> Result<Vec<Node>, Failure> {
+    match client.send(&Call::get(secret_path(parent), Accept::Json)).await {
         Ok(answer) => {
             let secret: Value = answer.json()?;
             let bytes = secret["data"][KEPT_KEY].as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
             // serde's own words could quote a value.
             let unreadable = |_| Failure::Unreadable(format!("the Secret {} was changed", secret_name(parent)));
-            serde_json::from_slice::<Vec<Node>>(&bytes.unwrap_or_default()).map_err(unreadable)?
+            serde_json::from_slice::<Vec<Node>>(&bytes.unwrap_or_default()).map_err(unreadable)
         }
-        Err(Failure::Refused { code: 404, .. }) => Vec::new(),
-        Err(failure) => return Err(failure),
-    };
-    let event = record.hook_event().unwrap_or(HookEvent::PreDelete);
+        Err(Failure::Refused { code: 404, .. }) => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Those of an event among them, in their order.
+fn of_kept(objects: Vec<Node>, event: HookEvent) -> Vec<Ready> {
     let mut hooks: Vec<Ready> = objects
         .into_iter()
         .filter_map(|node| {
@@ -575,6 +658,18 @@ async fn kept_batch(
         })
         .collect();
     hooks.sort_by(|a, b| rank(a.rules.weight, &a.id).cmp(&rank(b.rules.weight, &b.id)));
+    hooks
+}
+
+/// The kept hooks of the phase at hand.
+async fn kept_batch(
+    client: &Client,
+    parent: &Parent,
+    environment: &str,
+    record: &HookRecord,
+) -> Result<Batch, Failure> {
+    let event = record.hook_event().unwrap_or(HookEvent::PreDelete);
+    let hooks = of_kept(kept(client, parent).await?, event);
     let stamp = record.stamp(&format!("{environment}/{}", parent.release));
     Ok(Batch { release: parent.release.clone(), set: parent.inventory.set.clone(), event, stamp, hooks })
 }

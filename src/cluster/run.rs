@@ -36,6 +36,8 @@ pub struct Run<'s, 'f> {
     pub failed: HashSet<ObjectId>,
     /// Releases some of whose hooks failed or have not ended.
     pub hook_failures: BTreeSet<usize>,
+    /// Releases whose objects wait for a hook, and for nothing else.
+    pub stopped: BTreeSet<usize>,
     /// How many objects of a release are suspended, and whether one of them is not as the tree says, by the release's index.
     pub suspended: Vec<(usize, bool)>,
     sink: &'s mut (dyn FnMut(&ObjectResult) + 'f),
@@ -62,6 +64,7 @@ impl<'s, 'f> Run<'s, 'f> {
             uids: HashSet::new(),
             failed: HashSet::new(),
             hook_failures: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             suspended: vec![(0, false); desired.releases.len()],
             sink,
         }
@@ -180,6 +183,11 @@ impl<'s, 'f> Run<'s, 'f> {
         self.report.drift.push(Drifted { object: self.report.objects.len(), manager, is_corrected });
     }
 
+    /// Whether an object could not be applied on which what left the tree may depend. A hook stops its own release only.
+    pub fn is_any_hindered(&self) -> bool {
+        (0..self.is_complete.len()).any(|index| !self.is_complete[index] && !self.stopped.contains(&index))
+    }
+
     /// Holds deletions that what happened since the plan was made forbids: of an object that was just applied under another
     /// group, and of what something else may depend on that could not be applied.
     pub fn hold_after_applies(&self, departures: &mut [Departure]) {
@@ -187,7 +195,7 @@ impl<'s, 'f> Run<'s, 'f> {
         for departure in departures.iter_mut().filter(|departure| departure.end == End::Delete) {
             let is_partial = match releases.iter().position(|release| release.name == departure.release) {
                 Some(index) => !self.is_complete[index],
-                None => self.is_complete.contains(&false),
+                None => self.is_any_hindered(),
             };
             if self.uids.contains(&departure.uid) {
                 departure.end = End::Hold(HoldReason::SameUid);

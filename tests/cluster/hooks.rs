@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -321,4 +321,164 @@ fn a_new_commit_ends_the_wait_for_a_hook() {
     eventually(Duration::from_secs(20), "the second commit is applied", || site.config_map("one").is_some());
     running.says("\"outcome\":\"ran\"", 1);
     running.stop();
+}
+
+/// A loop with a hook under way that nobody ends.
+fn hanging(site: &Site) -> Loop {
+    site.write("web", &(job("hang", "helm.sh/hook: pre-install") + &config_map("one", "x")));
+    site.write("plain", &config_map("plain", "x"));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(site, "one", &["--init"]);
+    running.says("\"outcome\":\"started\"", 1);
+    eventually(Duration::from_secs(10), "the hook runs", || uid(site, "hang").is_some());
+    eventually(Duration::from_secs(10), "other releases go on", || site.config_map("plain").is_some());
+    running
+}
+
+#[test]
+fn a_loop_that_is_asked_to_end_leaves_a_hook_under_way_to_the_next() {
+    let site = Site::new(&PLANE, "hooks-term");
+    let running = hanging(&site);
+    let begun = uid(&site, "hang");
+    let time = Instant::now();
+    let log = running.stop();
+    assert!(time.elapsed() < Duration::from_secs(5), "{:?}", time.elapsed());
+    assert!(log.contains("kcfg stops; the next run goes on with it"), "{log}");
+    assert!(log.contains("\"lease\":\"released\"") && !log.contains("\"level\":\"error\""), "{log}");
+    assert_eq!((uid(&site, "hang"), site.config_map("one")), (begun.clone(), None));
+    let running = Loop::start(&site, "two", &[]);
+    running.says("\"outcome\":\"started\"", 1);
+    sleep(Duration::from_secs(1));
+    assert_eq!((uid(&site, "hang"), site.config_map("one")), (begun.clone(), None), "it is the same run");
+    end(site.plane, site.name, "hang", true);
+    eventually(Duration::from_secs(20), "the objects follow", || site.config_map("one").is_some());
+    assert_eq!(uid(&site, "hang"), begun);
+    running.synchronised(1);
+    running.stop();
+    site.apply(&[]).code(0).says("0 applied, 2 unchanged");
+}
+
+#[test]
+fn a_lease_that_is_lost_during_a_hook_ends_the_waiting_and_not_the_hook() {
+    let site = Site::new(&PLANE, "hooks-lease");
+    let running = hanging(&site);
+    let begun = uid(&site, "hang");
+    let holder = |name: &str| {
+        let patch = format!("{{\"spec\":{{\"holderIdentity\":\"{name}\"}}}}");
+        site.kubectl(&["-n", "kcfg-system", "patch", "lease", "kcfg-NAME", "--type=merge", "-p", &patch], "");
+    };
+    holder("somebody-else");
+    running.says("the lease was lost", 1);
+    let before = site.requests().len();
+    // Its end is for whoever leads now.
+    end(site.plane, site.name, "hang", true);
+    sleep(Duration::from_secs(6));
+    let since: Vec<_> = site.requests().split_off(before).into_iter().filter(Request::writes).collect();
+    assert!(since.is_empty(), "who does not lead writes nothing: {since:#?}");
+    assert_eq!(site.config_map("one"), None);
+    holder("");
+    running.says("\"message\":\"leading\"", 2);
+    eventually(Duration::from_secs(20), "the objects follow", || site.config_map("one").is_some());
+    assert_eq!(uid(&site, "hang"), begun, "it was not started a second time");
+    running.synchronised(1);
+    running.stop();
+    site.apply(&[]).code(0).says("0 applied, 2 unchanged");
+}
+
+#[test]
+fn a_release_of_nothing_but_delete_hooks_runs_them_when_it_goes() {
+    let site = Site::new(&PLANE, "hooks-only");
+    let _ender = Ender::new(&site);
+    site.write("web", &(job("before", "helm.sh/hook: pre-delete") + &job("after", "helm.sh/hook: post-delete")));
+    site.write("stay", &config_maps("stay", 5, "x"));
+    site.render();
+    site.apply(&["--init"]).code(0);
+    assert_eq!((uid(&site, "before"), uid(&site, "after")), (None, None));
+    let before = writes(&site).len();
+    site.apply(&[]).code(0).says("0 applied, 5 unchanged");
+    assert_eq!(writes(&site).len(), before, "nothing changed");
+    site.remove("web");
+    site.render();
+    site.kcfg(&["suspend", "hooks-only/web", "--for", "1h", "--reason", "x"]).code(0);
+    site.apply(&[]);
+    assert_eq!(uid(&site, "before"), None);
+    site.kcfg(&["resume", "hooks-only"]).code(0);
+    let before = writes(&site).len();
+    // What would run is said, and does not.
+    let planned = site.apply(&["--dry-run"]).code(0);
+    assert!(planned.stdout.contains("pre-delete hook") && planned.stdout.contains("post-delete hook"), "{planned:?}");
+    assert_eq!((uid(&site, "before"), writes(&site).len()), (None, before));
+    site.apply(&[]).code(0).says("2 hooks run");
+    in_order(&writes(&site).split_off(before), &["/jobs/before", "/jobs/after"]);
+    site.apply(&[]).code(0).says("0 applied, 5 unchanged, 0 pruned");
+    assert!(!site.apply(&["--dry-run"]).code(0).stdout.contains("delete hook"));
+}
+
+#[test]
+fn hooks_of_what_is_suspended_wait_for_the_end_of_that() {
+    let site = Site::new(&PLANE, "hooks-glass");
+    let _ender = Ender::new(&site);
+    let suspend = |selector: &str| site.kcfg(&["suspend", selector, "--for", "1h", "--reason", "x"]).code(0);
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: other, namespace: NAME}\n";
+    let web = |hooks: &str, value: &str| site.write("web", &(hooks.to_owned() + secret + &config_map("one", value)));
+    let delete = job("bye", "helm.sh/hook: pre-delete");
+    web(&delete, "first");
+    site.write("gone", &(job("leaves", "helm.sh/hook: pre-delete") + &config_map("gone", "x")));
+    site.write("stay", &config_maps("stay", 10, "x"));
+    site.render();
+    site.apply(&["--init"]).code(0);
+
+    // A part is suspended: neither a hook that comes before the objects runs, nor one after them; then both do.
+    suspend("hooks-glass/web/Secret");
+    web(
+        &(delete.clone() + &job("pre", "helm.sh/hook: pre-upgrade") + &job("post", "helm.sh/hook: post-upgrade")),
+        "second",
+    );
+    site.render();
+    site.apply(&[]).says("its pre-upgrade hooks do not run while a part of the release is suspended");
+    let one = || site.config_map("one").expect("it is there")["data"]["value"].clone();
+    assert_eq!((uid(&site, "pre"), uid(&site, "post"), one()), (None, None, json!("first")));
+    let before = writes(&site).len();
+    site.apply(&[]);
+    assert_eq!(writes(&site).len(), before, "it is recorded once");
+    site.kcfg(&["resume", "hooks-glass"]).code(0);
+    site.apply(&[]).code(0).says("2 hooks run");
+    assert_eq!(one(), "second");
+    suspend("hooks-glass/web/*/later");
+    web(&(delete.clone() + &job("later", "helm.sh/hook: post-upgrade")), "third");
+    site.render();
+    site.apply(&[]);
+    assert_eq!((uid(&site, "later"), one()), (None, json!("third")), "what comes before it is applied");
+    site.kcfg(&["resume", "hooks-glass"]).code(0);
+    site.apply(&[]).code(0).says("1 hooks run");
+    assert!(uid(&site, "later").is_some());
+
+    // The same of what leaves the tree.
+    suspend("hooks-glass/gone/*/leaves");
+    site.remove("gone");
+    site.render();
+    site.apply(&[]);
+    assert!(uid(&site, "leaves").is_none() && site.config_map("gone").is_some());
+    assert!(!site.apply(&["--dry-run"]).stdout.contains("pre-delete hook"));
+    site.kcfg(&["resume", "hooks-glass"]).code(0);
+    site.apply(&[]).code(0).says("1 hooks run").says("1 pruned");
+    assert!(uid(&site, "leaves").is_some() && site.config_map("gone").is_none());
+}
+
+#[test]
+fn a_hook_that_fails_does_not_hold_what_left_the_tree_elsewhere() {
+    let site = Site::new(&PLANE, "hooks-others");
+    let _ender = Ender::new(&site);
+    site.write("web", &(job("fail", "helm.sh/hook: pre-install") + &config_map("web", "x")));
+    site.write("old", &(job("bye", "helm.sh/hook: pre-delete") + &config_map("old", "x")));
+    site.write("stay", &config_maps("stay", 6, "x"));
+    site.render();
+    site.apply(&["--init"]).code(1).says("pre-install hook: the Job failed");
+    site.remove("old");
+    site.write("stay", &config_maps("stay", 5, "x"));
+    site.render();
+    site.apply(&[]).code(1).says("2 pruned");
+    assert!(uid(&site, "bye").is_some());
+    assert!(["old", "stay-5", "web"].iter().all(|name| site.config_map(name).is_none()));
 }

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::control_plane::{Parts, Shared, eventually};
+use crate::control_plane::{Parts, Request, Shared, eventually};
 use crate::running_loop::Loop;
 use crate::site::{Site, config_map, config_maps};
 
@@ -43,6 +43,47 @@ fn a_cluster_that_is_not_the_right_one_is_left_as_it_is() {
     let run = site.apply(&[]).code(2);
     run.complains("was never applied to this cluster");
     assert!(site.requests().iter().all(|request| !request.writes()), "{:#?}", site.requests());
+}
+
+/// The Lease too is written only where Git or earlier records say that it is the right cluster.
+#[test]
+fn a_loop_writes_nothing_to_a_cluster_before_it_is_known_to_be_the_right_one() {
+    let site = Site::new(&PLANE, "which-one");
+    let environment = |uid: &str| {
+        let text = "apiVersion: kcfg.dev/v1\nkind: Environment\nmetadata: {name: NAME}\nspec: {cluster: {uid: UID}}\n";
+        site.write("environment", &text.replace("UID", uid));
+        site.render();
+        site.repo.commit(uid);
+    };
+    let writes = || site.plane.requests_of(site.name).into_iter().filter(Request::writes).count();
+    site.write("one", &config_map("one", "first"));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(&site, "one", &[]);
+    running.says("which-one was never applied to this cluster", 1);
+    environment("another");
+    running.nudge();
+    running.says("this is not the cluster of which-one", 1);
+    assert!(running.get("/readyz").starts_with("HTTP/1.1 503"));
+    assert_eq!(writes(), 0, "{:#?}", site.plane.requests_of(site.name));
+    let kube_system = site.get("/api/v1/namespaces/kube-system").expect("it is there");
+    environment(kube_system["metadata"]["uid"].as_str().expect("it has one"));
+    running.nudge();
+    running.synchronised(1);
+    running.stop();
+    site.assert_cluster_is_tree();
+    // With the Git server gone, and with a tree that cannot be read, the records tell.
+    let running = Loop::follow(&site, "two", "file:///nowhere/config", &[]);
+    running.says("fetching failed", 1);
+    running.says("\"message\":\"leading\"", 1);
+    running.stop();
+    site.repo.remove("releases");
+    site.repo.remove("rendered");
+    site.repo.commit("nothing");
+    let running = Loop::start(&site, "three", &[]);
+    running.says("the tree cannot be read", 1);
+    running.stop();
+    assert!(site.config_map("one").is_some());
 }
 
 /// The leader is stopped for longer than its Lease lasts, and goes on while another leads.

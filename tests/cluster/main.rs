@@ -9,6 +9,7 @@ mod apply;
 mod control_plane;
 mod events;
 mod faults;
+mod git_faults;
 mod git_report;
 mod git_servers;
 mod harness;
@@ -35,6 +36,7 @@ mod suspend;
 mod watch;
 mod watch_faults;
 mod webhook;
+mod webhooks;
 mod workloads;
 
 #[test]

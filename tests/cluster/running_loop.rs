@@ -43,6 +43,11 @@ impl Loop {
         self.child.id()
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What it said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log can be read")

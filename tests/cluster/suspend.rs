@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::control_plane::{Parts, Request, Shared, eventually};
+use crate::proxy::{Fault, Proxy, WatchFault};
 use crate::running_loop::Loop;
 use crate::site::{Site, config_map, value};
 
@@ -123,4 +124,45 @@ fn a_loop_leaves_alone_what_is_suspended_and_goes_on_when_that_ends() {
     let log = running.stop();
     let stopped = site.kcfg(&["status", "paused", "--exit-code"]).code(1);
     assert!(stopped.stdout.starts_with("NOT WELL: paused\n") && stopped.stdout.contains("no loop is alive"), "{log}");
+}
+
+/// The watches end while the environment is somebody else's, and what failed before would be tried again.
+#[test]
+fn while_all_is_suspended_a_loop_sleeps_whatever_there_is_to_do() {
+    let site = Site::new(&PLANE, "asleep");
+    let proxy = Proxy::start(site.plane, |_, asked| match asked.is_watch() && !asked.path.contains("fieldSelector") {
+        true => Fault::Watch(WatchFault::Ends(Duration::from_secs(1))),
+        false => Fault::None,
+    });
+    let kubeconfig = site.plane.kubeconfig_through("asleep-proxy", &["system:masters"], &proxy.url);
+    // The API server refuses a port of that number.
+    let bad =
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: NAME}\nspec: {ports: [{port: 99999}]}\n";
+    site.write("web", &(config_map("web", "first") + bad));
+    site.render();
+    site.repo.commit("first");
+    let running = Loop::start(&site, "one", &["--init", "--kubeconfig", &kubeconfig.display().to_string()]);
+    running.says("\"failed\":\"1\"", 1);
+    site.kcfg(&["suspend", "asleep", "--for", "20s", "--reason", "all of it"]).code(0);
+    running.says("handed over", 1);
+    sleep(Duration::from_secs(1));
+    let (requests, processor) = (proxy.requests().len(), running.processor());
+    // The retry would be due after ten seconds, and the watches have ended by then.
+    sleep(Duration::from_secs(13));
+    let asked = proxy.requests().split_off(requests);
+    assert!(asked.is_empty(), "{asked:#?}");
+    let took = running.processor() - processor;
+    assert!(took < 0.5, "{took} s of processor time");
+    assert!(!running.log().contains("a suspension ended"));
+    running.says("a suspension ended", 1);
+    running.says("\"failed\":\"1\"", 2);
+    // Mended, it is well at once.
+    site.write("web", &config_map("web", "second"));
+    site.render();
+    site.repo.commit("second");
+    running.nudge();
+    eventually(Duration::from_secs(20), "it is applied", || value(&site, "web").as_deref() == Some("second"));
+    let log = running.stop();
+    assert!(!log.contains("cannot be watched"), "{log}");
+    site.assert_cluster_is_tree();
 }

@@ -27,7 +27,7 @@ impl Synchroniser {
         let single = |doing: &'static str| move |failure: Failure| vec![failure.diagnostic(doing)];
         let tree = run.tree.clone();
         let environment = tree.desired.environment.clone();
-        if !applies.is_empty() || hooks.due().next().is_some() {
+        if !applies.is_empty() || hooks.touched().next().is_some() {
             let prepared = self.prepare(&tree, parents, &known, &applies, hooks).await;
             prepared.map_err(single("record what is to be applied"))?;
             let mut context = order::Context {

@@ -13,12 +13,13 @@ impl Synchroniser {
     /// Refuses a cluster that is not the environment's.
     pub(super) fn check_cluster(
         &self,
-        tree: &Tree,
+        environment: &str,
+        tree: Option<&Tree>,
         parents: &BTreeMap<String, Parent>,
         options: &SyncOptions,
     ) -> Result<(), Vec<Diagnostic>> {
-        let environment = &tree.desired.environment;
-        let wanted = tree.environment.as_ref().map(|document| document.cluster.clone()).unwrap_or_default();
+        let document = tree.and_then(|tree| tree.environment.as_ref());
+        let wanted = document.map(|document| document.cluster.clone()).unwrap_or_default();
         let actual = &self.cluster_uid;
         let is_named = wanted.uid.is_some();
         if let Some(uid) = wanted.uid.filter(|uid| uid.as_str() != actual) {
@@ -60,7 +61,8 @@ impl Synchroniser {
             ]);
         }
         // Where the Environment names the cluster, Git has said that it is the right one.
-        if parents.is_empty() && !is_named && !options.initialises && !options.is_dry_run {
+        let is_meant = is_named || options.initialises || options.is_dry_run;
+        if parents.is_empty() && (tree.is_none() || !is_meant) {
             return Err(vec![Diagnostic::error(format!("{environment} was never applied to this cluster")).help(
                 "if this is the right one, say so once with --init, or name it in the Environment (cluster.uid)",
             )]);

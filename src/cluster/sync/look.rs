@@ -33,7 +33,7 @@ impl Synchroniser {
                 .await
                 .map_err(single("list what kcfg applied before"))?,
         };
-        self.check_cluster(tree, &parents, options)?;
+        self.check_cluster(&tree.desired.environment, Some(tree), &parents, options)?;
         self.discover(tree).await.map_err(single("ask the cluster which kinds it serves"))?;
         let (live, unlisted) = self.look(tree, &parents).await.map_err(single("list what is in the cluster"))?;
         let stale: Vec<&str> = self.discovery.stale.iter().map(String::as_str).collect();

@@ -128,15 +128,21 @@ impl Synchroniser {
         self.discovery.get(group, kind)
     }
 
-    /// Finds out whether this is the right cluster for a tree, without changing anything.
+    /// Finds out whether this is the right cluster for an environment, without changing anything. Without its tree the
+    /// records alone tell.
     ///
     /// # Errors
     /// It is not, or it does not answer.
-    pub async fn check(&mut self, tree: &Tree, options: &SyncOptions) -> Result<(), Vec<Diagnostic>> {
-        let parents = Parent::list(&self.client, &tree.desired.environment)
+    pub async fn check(
+        &mut self,
+        environment: &str,
+        tree: Option<&Tree>,
+        options: &SyncOptions,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let parents = Parent::list(&self.client, environment)
             .await
             .map_err(|failure| vec![failure.diagnostic("list what kcfg applied before")])?;
-        self.check_cluster(tree, &parents, options)?;
+        self.check_cluster(environment, tree, &parents, options)?;
         self.parents = Some(parents);
         Ok(())
     }
@@ -175,6 +181,7 @@ impl Synchroniser {
             let found = compare::compare(&self.client, &self.discovery, tree, &known, &steps, &departures).await;
             run.report.live = Some(LiveDiff { cluster: self.client.name(), pairs: found.pairs, notes: found.notes });
             hooks.planned(&mut run);
+            hooks.planned_deletes(&self.client, &mut run, &parents, &known, &plan.departures).await;
             applies.iter().for_each(|step| run.planned(step));
             plan.departures.iter().for_each(|departure| run.departure_planned(departure, &self.discovery));
         } else {

@@ -34,7 +34,7 @@ impl Synchroniser {
             parent::make_own_namespace(&self.client).await?;
         }
         let mut touched: BTreeSet<usize> = applies.iter().map(|step| step.release).collect();
-        touched.extend(hooks.due().map(|(index, _)| index));
+        touched.extend(hooks.touched());
         let mut writes: BTreeMap<usize, Parent> = BTreeMap::new();
         for index in touched {
             let release = &tree.desired.releases[index];

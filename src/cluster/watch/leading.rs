@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::drift::{Known, corrects, know};
 use super::fights::Fights;
@@ -60,8 +61,16 @@ pub(super) struct Leading {
 
 impl Leading {
     /// Ends when the process is asked to end.
-    pub(super) async fn run(&mut self, following: &mut Following, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(
+        &mut self,
+        mut connected: Option<Synchroniser>,
+        following: &mut Following,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut synchroniser = loop {
+            if let Some(synchroniser) = connected.take() {
+                break synchroniser;
+            }
             match Synchroniser::connect(&self.target, self.gate.clone()).await {
                 Ok(synchroniser) => break synchroniser,
                 Err(error) => self.log.error("the cluster does not answer", &[("error", one_line(&error))]),
@@ -73,10 +82,11 @@ impl Leading {
         };
         // Ends a wait when there is something newer to do, and lets no request start when the process is to end.
         let preempt = synchroniser.preempt.clone();
-        let breaker = {
+        let mut breaker = JoinSet::new();
+        {
             let (mut newest, mut stop, gate) = (following.newest.clone(), stop.clone(), self.gate.clone());
             newest.mark_unchanged();
-            tokio::spawn(async move {
+            breaker.spawn(async move {
                 loop {
                     tokio::select! {
                         changed = newest.changed() => if changed.is_err() { return },
@@ -88,11 +98,10 @@ impl Leading {
                     }
                     preempt.store(true, Ordering::Relaxed);
                 }
-            })
-        };
+            });
+        }
         synchroniser.reports_as(&self.instance);
         self.steps(&mut synchroniser, following, stop).await;
-        breaker.abort();
     }
 
     async fn steps(
@@ -130,6 +139,8 @@ impl Leading {
                 self.amend(synchroniser, |status, now| status.with_git(trouble.as_deref(), now)).await;
             }
             if is_due && !is_suspended {
+                // From here on whatever is newer than what is taken ends its waits.
+                synchroniser.preempt.store(false, Ordering::Relaxed);
                 let Some(fetched) = following.newest.borrow_and_update().clone() else {
                     tokio::select! {
                         _ = following.newest.changed() => continue,
@@ -197,7 +208,6 @@ impl Leading {
         let metrics = self.board.metrics.clone();
         let commit = fetched.commit.clone();
         let requests = synchroniser.client().requests();
-        synchroniser.preempt.store(false, Ordering::Relaxed);
         let source = Source::Commit { git: fetched.git.clone(), commit: commit.clone(), prefix: String::new() };
         let environment = self.environment.clone();
         let read = tokio::task::spawn_blocking(move || Tree::read(&source, &environment)).await;
@@ -220,6 +230,12 @@ impl Leading {
         metrics.add("kcfg_api_requests_total", "", (synchroniser.client().requests() - requests) as f64);
         let report = match result {
             Ok(report) => report,
+            // The process ends, or the Lease is lost.
+            Err(_) if !self.gate.is_open() => {
+                let fields = [("commit", commit.to_string())];
+                self.log.warn("a synchronisation was broken off: the next one goes on", &fields);
+                return None;
+            }
             Err(errors) => {
                 let error = errors.first().map(one_line).unwrap_or_default();
                 self.amend(synchroniser, |status, now| status.failed(&error, now)).await;

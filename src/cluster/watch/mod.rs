@@ -13,6 +13,7 @@
 mod drift;
 mod fights;
 mod follow;
+mod identity;
 mod leading;
 mod logger;
 mod say;
@@ -36,6 +37,7 @@ use super::{RemoteOptions, WatchOptions};
 use crate::error::Diagnostic;
 use fights::Fights;
 use follow::follow;
+use identity::identify;
 use leading::Leading;
 use logger::Logger;
 
@@ -88,9 +90,14 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
     let mut lease = Lease::new(&target, &environment, contender, sync.initialises).await?;
     let mut following = follow(remote, credentials, poll, board.clone(), log.clone());
     loop {
-        let Some(deadline) = acquire(&mut lease, &mut stop, &board, &log).await else { return Ok(()) };
         let gate = Gate::default();
+        let (place, tellers) = ((&target, environment.as_str()), (board.as_ref(), &log));
+        let identified = identify(place, &sync, &gate, &mut following, &mut stop, tellers).await;
+        let Some(synchroniser) = identified else { return Ok(()) };
+        let Some((deadline, has_waited)) = acquire(&mut lease, &mut stop, &board, &log).await else { return Ok(()) };
         gate.set_deadline(Some(deadline));
+        // What was found out of the cluster may be long ago.
+        let synchroniser = (!has_waited).then_some(synchroniser);
         let mut leading = Leading {
             environment: environment.clone(),
             instance: instance.clone(),
@@ -113,7 +120,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
         let ended = tokio::select! {
             biased;
             holder = keep(&mut lease, &gate, hands_over, &log) => Some(holder),
-            () = leading.run(&mut following, stop.clone()) => None,
+            () = leading.run(synchroniser, &mut following, stop.clone()) => None,
         };
         board.metrics.set("kcfg_leader", "", 0.0);
         match ended {
@@ -155,15 +162,20 @@ fn stopped() -> Result<watch::Receiver<bool>, Diagnostic> {
     Ok(receiver)
 }
 
-/// Waits until the Lease is ours; none when the process is asked to end before.
-async fn acquire(lease: &mut Lease, stop: &mut watch::Receiver<bool>, board: &Board, log: &Logger) -> Option<Instant> {
+/// Waits until the Lease is ours, and says whether it was somebody else's; none when the process is asked to end before.
+async fn acquire(
+    lease: &mut Lease,
+    stop: &mut watch::Receiver<bool>,
+    board: &Board,
+    log: &Logger,
+) -> Option<(Instant, bool)> {
     let mut said = String::new();
     loop {
         board.moves();
         let state = match lease.attempt().await {
             Ok(Attempt::Ours(deadline)) => {
                 log.info("leading", &[("lease", lease.name().to_owned())]);
-                return Some(deadline);
+                return Some((deadline, !said.is_empty()));
             }
             Ok(Attempt::Theirs(holder)) => {
                 // Who waits is as ready as it can be.
