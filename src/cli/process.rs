@@ -24,12 +24,16 @@ pub fn contender() -> Result<Contender, Diagnostic> {
     Ok(Contender { name, is_over: Arc::new(move |name| place.as_ref().is_some_and(|place| is_over(name, place))) })
 }
 
-/// Where process numbers mean the same: the boot of the machine, and the namespace of process numbers.
+/// Where process numbers and beginnings mean the same: the boot of the machine, the namespace of process numbers, and that
+/// of the clocks, by which the beginnings are told.
 fn place() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    let number: String = namespace.to_str()?.chars().filter(char::is_ascii_digit).collect();
-    Some(format!("{number}_{}", boot.get(..8)?))
+    let namespace = |name: &str| -> Option<String> {
+        let link = fs::read_link(format!("/proc/self/ns/{name}")).ok()?;
+        Some(link.to_str()?.chars().filter(char::is_ascii_digit).collect())
+    };
+    // A kernel without namespaces of clocks has one clock.
+    Some(format!("{}_{}_{}", namespace("pid")?, namespace("time").unwrap_or_default(), boot.get(..8)?))
 }
 
 /// When a process began, in ticks since the boot; none where there is no such process, or only what its parent has not

@@ -45,7 +45,7 @@ pub fn apply(
         } else {
             synchroniser.check(environment, Some(&tree), options).await?;
             synchroniser.reports_as(&contender.name);
-            let lease = Lease::new(target, environment, contender, options.initialises).await;
+            let lease = Lease::new(target, environment, contender).await;
             let mut lease = lease.map_err(|error| vec![error])?;
             let leading = lead(&mut lease, &gate, &mut synchroniser, on_wait);
             leading.await.map_err(|error| vec![error])?;

@@ -61,25 +61,19 @@ pub struct Lease {
     client: Client,
     name: String,
     contender: Contender,
-    /// Whether kcfg's namespace is made, if it is not there.
-    begins: bool,
     /// The Lease as it was read or written last, and since when it has been so.
     seen: Option<(Value, Instant)>,
 }
 
 impl Lease {
-    /// Prepares the connection; nothing is sent yet. `begins` says that kcfg's namespace may be made.
+    /// Prepares the connection; nothing is sent yet. Whoever takes the Lease knows that this is the right cluster: kcfg's
+    /// namespace is made, if it is not there.
     ///
     /// # Errors
     /// As for [`Client::new`].
-    pub async fn new(
-        target: &Target,
-        environment: &str,
-        contender: Contender,
-        begins: bool,
-    ) -> Result<Lease, Diagnostic> {
+    pub async fn new(target: &Target, environment: &str, contender: Contender) -> Result<Lease, Diagnostic> {
         let client = Client::new(target, Gate::default()).await?;
-        Ok(Lease { client, name: lease_name(environment), contender, begins, seen: None })
+        Ok(Lease { client, name: lease_name(environment), contender, seen: None })
     }
 
     /// The name of the Lease.
@@ -224,7 +218,7 @@ impl Lease {
         let call = Call { method, path, accept: Accept::Json, content_type: JSON, body };
         match self.send(call.clone()).await {
             // The namespace is not there before the first apply.
-            Err(Failure::Refused { code: 404, .. }) if before.is_none() && self.begins => {
+            Err(Failure::Refused { code: 404, .. }) if before.is_none() => {
                 parent::make_own_namespace(&self.client).await?;
                 self.send(call).await
             }

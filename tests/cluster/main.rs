@@ -5,6 +5,7 @@
 //! names of its own there. `KCFG_CLUSTER_TESTS=off` leaves all of this out where neither Go nor KUBEBUILDER_ASSETS is at hand.
 
 mod apply;
+mod clock;
 #[allow(dead_code)] // the bench uses it too, and other parts of it
 mod control_plane;
 mod events;

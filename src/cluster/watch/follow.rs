@@ -1,7 +1,7 @@
 //! The Git server, polled in the background, and asked at once after a webhook.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -17,6 +17,19 @@ pub(super) struct Following {
     pub(super) newest: watch::Receiver<Option<Fetched>>,
     /// Why the Git server cannot be asked; none while it can.
     pub(super) trouble: watch::Receiver<Option<String>>,
+    /// When the last poll that is over began.
+    polled: watch::Receiver<Option<Instant>>,
+    board: Arc<Board>,
+}
+
+impl Following {
+    /// Asks the Git server now, and waits until it has answered or has failed to.
+    pub(super) async fn refresh(&mut self) {
+        let now = Instant::now();
+        self.board.nudge.notify_one();
+        // An error says that nobody polls any more.
+        let _ = self.polled.wait_for(|begun| begun.is_some_and(|begun| begun >= now)).await;
+    }
 }
 
 /// Polls the Git server in the background.
@@ -29,9 +42,12 @@ pub(super) fn follow(
 ) -> Following {
     let (sender, newest) = watch::channel(None);
     let (trouble_sender, trouble) = watch::channel(None);
+    let (polled_sender, polled) = watch::channel(None);
+    let following = Following { newest, trouble, polled, board: board.clone() };
     tokio::spawn(async move {
         let mut said = String::new();
         loop {
+            let begun = Instant::now();
             let credentials = credentials.clone();
             let work = tokio::task::spawn_blocking(move || {
                 let before = remote.last().map(|last| last.commit.clone());
@@ -77,13 +93,14 @@ pub(super) fn follow(
                     }
                 }
             }
+            polled_sender.send_replace(Some(begun));
             tokio::select! {
                 () = tokio::time::sleep(jittered(poll)) => {}
                 () = board.nudge.notified() => {}
             }
         }
     });
-    Following { newest, trouble }
+    following
 }
 
 /// A tenth more or less, so that many loops do not ask at the same moment.

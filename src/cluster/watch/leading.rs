@@ -60,13 +60,20 @@ pub(super) struct Leading {
 }
 
 impl Leading {
-    /// Ends when the process is asked to end.
+    /// Ends when the process is asked to end. `connected` is there where nobody else led before.
     pub(super) async fn run(
         &mut self,
         mut connected: Option<Synchroniser>,
         following: &mut Following,
         mut stop: watch::Receiver<bool>,
     ) {
+        if connected.is_none() {
+            // Who led before has applied what it fetched last, which is newer than what was fetched here.
+            tokio::select! {
+                () = following.refresh() => {}
+                _ = stop.wait_for(|is_stopped| *is_stopped) => return,
+            }
+        }
         let mut synchroniser = loop {
             if let Some(synchroniser) = connected.take() {
                 break synchroniser;

@@ -87,7 +87,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
     let mut stop = stopped()?;
     let log = Logger { log, environment: environment.clone() };
     let instance = contender.name.clone();
-    let mut lease = Lease::new(&target, &environment, contender, sync.initialises).await?;
+    let mut lease = Lease::new(&target, &environment, contender).await?;
     let mut following = follow(remote, credentials, poll, board.clone(), log.clone());
     loop {
         let gate = Gate::default();
