@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cluster;
+use crate::cluster::drifted::DriftedObject;
 use crate::cluster::status::{EnvironmentState, Problem};
 use crate::error::{Diagnostic, visible};
 use crate::repo::{Git, Lag, Repository, Selector};
@@ -169,6 +170,12 @@ fn troubles(
     for (release, problem) in of_releases.chain(of_environment).filter(|(_, problem)| problem.outcome != "suspended") {
         say(line(name, release, problem), help(name, release, problem));
     }
+    for drifted in status.drift.iter().filter(|drifted| !drifted.corrected) {
+        let DriftedObject { release, object, reason, since, .. } = drifted;
+        let what = format!("drifted {name}/{release} {object}: {reason}, since {since}; that is only reported");
+        let help = format!("`kcfg diff --live {name}/{release}` shows it; commit it, or `kcfg apply {name}` by hand");
+        say(what, help);
+    }
     if let Some(held) = &status.held {
         let help =
             format!("if it is meant, `kcfg apply {name} --dry-run` prints the Removal document that lets them go");
@@ -246,6 +253,15 @@ fn text(shown: &[Shown], is_from_git: bool, now: Timestamp) -> String {
                 let reason = s.reason.split_whitespace().collect::<Vec<_>>().join(" ");
                 out.push_str(&format!("\nsuspended: {} until {}, by {}: {reason}\n", s.selector, s.until, s.by));
             }
+        }
+        let status = one.state.status.iter();
+        for drifted in status.flat_map(|status| &status.drift).filter(|one| one.corrected && one.is_shown(now)) {
+            let times = if drifted.count > 1 { format!(", {} times", drifted.count) } else { String::new() };
+            let DriftedObject { release, object, reason, since, .. } = drifted;
+            out.push_str(&format!(
+                "\ncorrected: {}/{release} {object} {reason}; applied again at {since}{times}\n",
+                one.state.name
+            ));
         }
         for (what, help) in &one.troubles {
             // One line each, whatever a server said.

@@ -27,8 +27,12 @@ const FAMILIES: &[Family] = &[
         "Attempts to tell the Git server how things stand, by result: moved, same or error",
     ),
     counter("kcfg_objects_total", "Objects that something was done with, by outcome"),
-    gauge("kcfg_objects", "Objects of the last synchronisation, by state: unchanged, failed, held or suspended"),
+    gauge(
+        "kcfg_objects",
+        "Objects of the last synchronisation, by state: unchanged, failed, held, suspended or drifted",
+    ),
     gauge("kcfg_releases", "Releases, by state: applied, partial, suspended or refused"),
+    gauge("kcfg_release_info", "1 for each release, with its state"),
     gauge("kcfg_commit_info", "1, with the commit that was applied last"),
     gauge("kcfg_suspended", "What is suspended, by selector: when that ends, in seconds since 1970"),
     counter("kcfg_drift_total", "Objects that were found changed in the cluster, by the manager that changed them"),
@@ -66,11 +70,11 @@ impl Metrics {
         self.change(name, label, &mut |number| *number = value);
     }
 
-    /// Sets all numbers of a family: those that are not among them are gone.
+    /// Sets all numbers of a family: those that are not among them are gone. How many there are is the caller's to limit.
     pub fn replace(&self, name: &'static str, numbers: impl IntoIterator<Item = (String, f64)>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|(family, _), _| *family != name);
-        known.extend(numbers.into_iter().take(LABELS_MAX).map(|(label, number)| ((name, label), number)));
+        known.extend(numbers.into_iter().map(|(label, number)| ((name, label), number)));
     }
 
     fn change(&self, name: &'static str, label: &str, change: &mut dyn FnMut(&mut f64)) {

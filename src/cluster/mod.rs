@@ -28,6 +28,7 @@
 //! | `members` | the members, kept current by watches, one per kind |
 //! | `lease` | who may write |
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
+//! | `drifted` | what a record remembers of drift |
 //! | `status`, `record` | how environments and releases stand: the data, and the record of an environment in the cluster |
 //! | `told`, `teller` | what of that is told in Git, as a tag; telling it |
 //! | `suspend`, `survey` | what people ask for by hand: leaving things alone, and seeing how they stand |
@@ -35,6 +36,7 @@
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: `Synchroniser` |
 
+pub mod drifted;
 mod options;
 mod report;
 pub mod status;

@@ -10,6 +10,7 @@ use crate::error::Diagnostic;
 use crate::plan::Suspensions;
 use crate::rendered::environment_digest;
 
+use super::drifted::{self, DriftedObject};
 use super::{ObjectResult, Outcome, ReleaseState, SyncReport};
 
 /// Problems that one record keeps; of more the number is kept.
@@ -38,7 +39,7 @@ pub struct EnvironmentStatus {
     pub time: String,
     /// `ok`: everything is as the tree says; `findings`: something is not; `error`: nothing could be done at all.
     pub result: String,
-    /// Objects by state: `applied`, `failed`, `held`, `suspended`, `notReady`.
+    /// Objects by state: `applied`, `failed`, `held`, `suspended`, `drifted`, `notReady`.
     pub objects: BTreeMap<String, usize>,
     /// Releases by state: `applied`, `partial`, `refused`, `suspended`.
     pub releases: BTreeMap<String, usize>,
@@ -48,6 +49,8 @@ pub struct EnvironmentStatus {
     pub held: Option<Held>,
     /// Releases whose sources changed after they were rendered.
     pub stale: Vec<String>,
+    /// Objects that somebody else changed: those that differ, and what was corrected last.
+    pub drift: Vec<DriftedObject>,
     /// What belongs to no release's own record: releases that are refused, objects that are not ready.
     pub problems: Vec<Problem>,
     /// Why nothing can be done at all.
@@ -225,6 +228,7 @@ impl EnvironmentStatus {
             ("failed", failed),
             ("held", held),
             ("suspended", report.suspended),
+            ("drifted", count(Outcome::Drifted)),
             ("notReady", count(Outcome::Unready)),
         ]);
         let releases = |state| report.releases.iter().filter(|release| release.state == state).count();
@@ -240,6 +244,7 @@ impl EnvironmentStatus {
         });
         let stale = report.releases.iter().filter(|release| release.is_stale);
         next.stale = stale.take(STALE_MAX).map(|release| release.name.clone()).collect();
+        next.drift = drifted::after(&self.drift, report, now);
         next.problems = refusals(report);
         let unready = report.objects.iter().filter(|object| object.outcome == Outcome::Unready);
         next.problems.extend(problems(unready, true));

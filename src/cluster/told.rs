@@ -42,6 +42,7 @@ impl Told {
         if let Some(held) = &mut status.held {
             held.removal = None;
         }
+        status.drift.retain(|drifted| !drifted.corrected);
         status.problems.splice(0..0, problems.iter().cloned());
         status.problems.truncate(PROBLEMS_MAX);
         let in_force = suspensions.in_force(now).cloned().collect();
@@ -64,6 +65,7 @@ impl Told {
         told.status.last_change = BTreeMap::new();
         let without_digits = |text: &mut String| text.retain(|c| !c.is_ascii_digit());
         told.status.problems.iter_mut().for_each(|problem| without_digits(&mut problem.reason));
+        told.status.drift.iter_mut().for_each(|drifted| drifted.since.clear());
         if let Some(error) = &mut told.status.error {
             error.since.clear();
             without_digits(&mut error.what);

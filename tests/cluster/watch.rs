@@ -4,6 +4,8 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::control_plane::{Parts, Shared, eventually};
 use crate::running_loop::Loop;
 use crate::site::{Site, config_map, config_maps, value};
@@ -55,6 +57,10 @@ fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
     });
     site.assert_cluster_is_tree();
     running.says("\"message\":\"drift\"", 3);
+    let shown = site.kcfg(&["status", "loop", "--exit-code"]).code(0);
+    shown.says(
+        "corrected: loop/many core/ConfigMap/loop/many-0 was changed in the cluster by kubectl-patch; applied again",
+    );
     let metrics = running.get("/metrics");
     assert!(metrics.contains("kcfg_drift_total{environment=\"loop\",manager=\"kubectl-patch\"} 1"), "{metrics}");
     assert!(metrics.contains("kcfg_leader{environment=\"loop\"} 1"), "{metrics}");
@@ -85,6 +91,30 @@ fn drift_is_only_reported_where_the_environment_says_so() {
     site.kubectl(&[&["-n", "NAME", "patch", "configmap", "one-0"], &mine[..]].concat(), "");
     site.kubectl(&["-n", "NAME", "delete", "configmap", "one-1"], "");
     running.says("drift, which is only reported", 2);
+    // It is shown without a commit, and no more is written for it.
+    let drift = || {
+        let shown = site.kcfg(&["status", "reports", "--format", "json"]).code(0).stdout;
+        let shown: Value = serde_json::from_str(&shown).expect("it is JSON");
+        shown["environments"][0]["status"]["drift"].clone()
+    };
+    eventually(Duration::from_secs(10), "both are shown", || drift().as_array().is_some_and(|list| list.len() == 2));
+    let first = drift()[0].clone();
+    assert_eq!(
+        (&first["object"], &first["manager"]),
+        (&"core/ConfigMap/reports/one-0".into(), &"kubectl-patch".into())
+    );
+    assert_eq!((&first["corrected"], &first["release"]), (&false.into(), &"one".into()));
+    let shown = site.kcfg(&["status", "reports", "--exit-code"]).code(1);
+    shown.says("drifted reports/one core/ConfigMap/reports/one-0: was changed in the cluster by kubectl-patch, since");
+    sleep(Duration::from_secs(1));
+    let metrics = running.get("/metrics");
+    assert!(metrics.contains("kcfg_objects{environment=\"reports\",state=\"drifted\"} 2"), "{metrics}");
+    assert!(metrics.contains("kcfg_release_info{environment=\"reports\",release=\"one\",state=\"partial\"} 1"));
+    let before = site.requests().len();
+    site.kubectl(&["-n", "NAME", "patch", "configmap", "one-0", "--type=merge", "-p", "{\"data\":{\"b\":\"c\"}}"], "");
+    sleep(Duration::from_secs(3));
+    let more = site.requests().split_off(before);
+    assert!(more.is_empty(), "what is known to differ may differ more: {more:#?}");
     // A commit changes what it changes, and leaves the rest.
     site.write("one", &(config_maps("one", 2, "first") + &config_map("one-2", "second")));
     site.render();

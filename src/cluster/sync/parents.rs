@@ -86,7 +86,7 @@ impl Synchroniser {
         let is_certain = known.unlisted.is_empty() && known.uncertain.is_none();
         let mut writes = Vec::new();
         let mut problems: HashMap<&str, Vec<&ObjectResult>> = HashMap::new();
-        for object in run.report.objects.iter().filter(|object| status::is_problem(&object.outcome)) {
+        for object in run.report.objects.iter().filter(|object| is_noted(&object.outcome)) {
             problems.entry(&object.release).or_default().push(object);
         }
         for name in parents.keys().cloned().collect::<Vec<_>>() {
@@ -203,15 +203,18 @@ pub(super) fn enter(
 /// Notes in a release's parent how many of its objects stand how, and what is not as it should be.
 fn describe(parent: &mut Parent, suspended: usize, problems: &[&ObjectResult], members: usize) {
     let count = |outcome| problems.iter().filter(|object| object.outcome == outcome).count();
-    let (failed, waiting) = (count(Outcome::Failed), count(Outcome::Suspended));
+    let (failed, waiting, drifted) = (count(Outcome::Failed), count(Outcome::Suspended), count(Outcome::Drifted));
     let held = count(Outcome::Held) + count(Outcome::Terminating);
     let objects = status::counts([
-        ("applied", members.saturating_sub(failed + held + waiting)),
+        ("applied", members.saturating_sub(failed + held + waiting + drifted)),
         ("failed", failed),
         ("held", held),
         ("suspended", suspended.max(waiting)),
+        ("drifted", drifted),
     ]);
-    let mut kept = status::problems(problems.iter().copied(), false);
+    // The record of the environment lists drift.
+    let of_release = problems.iter().copied().filter(|object| status::is_problem(&object.outcome));
+    let mut kept = status::problems(of_release, false);
     let before: Option<Vec<Problem>> = parent.status.get(PROBLEMS_KEY).and_then(|text| serde_json::from_str(text).ok());
     // Reasons that count seconds do not make a quiet environment write.
     if let Some(before) = before.filter(|before| status::are_alike(before, &kept)) {
@@ -220,6 +223,11 @@ fn describe(parent: &mut Parent, suspended: usize, problems: &[&ObjectResult], m
     let json = |value: serde_json::Result<String>| value.unwrap_or_default();
     parent.status.insert(OBJECTS_KEY.into(), json(serde_json::to_string(&objects)));
     parent.status.insert(PROBLEMS_KEY.into(), json(serde_json::to_string_pretty(&kept)));
+}
+
+/// Whether a release's parent counts it.
+fn is_noted(outcome: &Outcome) -> bool {
+    status::is_problem(outcome) || *outcome == Outcome::Drifted
 }
 
 /// Notes the kind and namespace of an object.

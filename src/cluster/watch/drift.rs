@@ -33,7 +33,11 @@ impl Leading {
             self.board.metrics.add("kcfg_drift_total", &label("manager", manager), 1.0);
             let fields = [("object", sight.live.id.to_string()), ("manager", manager.to_owned())];
             if !known.corrects {
-                self.log.warn("drift, which is only reported", &fields);
+                // The record is to list it, once.
+                if self.differing.insert(key) {
+                    self.log.warn("drift, which is only reported", &fields);
+                    is_due = true;
+                }
                 continue;
             }
             match self.fights.note(key, Instant::now()) {

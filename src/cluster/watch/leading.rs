@@ -55,6 +55,8 @@ pub(super) struct Leading {
     pub(super) event_trouble: String,
     /// Objects that are suspended and not as the tree says.
     pub(super) suspended: HashSet<ShortHash>,
+    /// Objects that are not as they were applied, which is only reported.
+    pub(super) differing: HashSet<ShortHash>,
     /// Becomes true while the whole environment is suspended: the Lease is given back then.
     pub(super) hands_over: watch::Sender<bool>,
 }
@@ -251,6 +253,8 @@ impl Leading {
         };
         let suspended = report.objects.iter().filter(|object| object.outcome == Outcome::Suspended);
         self.suspended = suspended.map(|object| ShortHash::of_id(&object.id)).collect();
+        let differing = report.objects.iter().filter(|object| object.outcome == Outcome::Drifted);
+        self.differing = differing.map(|object| ShortHash::of_id(&object.id)).collect();
         let problems = report.objects.iter().filter(|object| status::is_problem(&object.outcome));
         self.problems = Some(status::problems(problems, true));
         self.said(&commit, &report, begin.elapsed());

@@ -113,6 +113,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             events: Vec::new(),
             event_trouble: String::new(),
             suspended: HashSet::new(),
+            differing: HashSet::new(),
             hands_over: watch::channel(false).0,
         };
         let hands_over = leading.hands_over.subscribe();

@@ -14,11 +14,13 @@ use crate::cluster::discovery::Resource;
 use crate::cluster::event::Event;
 use crate::cluster::members::Trouble;
 use crate::cluster::metrics::label;
-use crate::cluster::{EventsSent, Outcome, ReleaseState, SyncReport};
+use crate::cluster::{EventsSent, Outcome, ReleaseResult, ReleaseState, SyncReport};
 use crate::error::{Diagnostic, Severity};
 use crate::plan::{Suspension, Suspensions};
 use crate::repo::CommitId;
 
+/// Releases that have a number of their own.
+const RELEASES_MAX: usize = 2000;
 /// How long a suspension is news.
 const SUSPENSION_IS_NEW: SignedDuration = SignedDuration::from_secs(60);
 
@@ -105,6 +107,7 @@ impl Leading {
             ("failed", count(Outcome::Failed)),
             ("held", count(Outcome::Held)),
             ("suspended", report.suspended),
+            ("drifted", count(Outcome::Drifted)),
         ] {
             metrics.set("kcfg_objects", &label("state", state), number as f64);
         }
@@ -112,6 +115,14 @@ impl Leading {
             let number = report.releases.iter().filter(|release| release.state == state).count();
             metrics.set("kcfg_releases", &label("state", state.word()), number as f64);
         }
+        let mut releases: Vec<&ReleaseResult> = report.releases.iter().collect();
+        // Should they be too many, those that are as they should be are left out first.
+        releases.sort_by_key(|release| release.state == ReleaseState::Applied);
+        let numbers = releases.iter().take(RELEASES_MAX).map(|release| {
+            let (name, state) = (label("release", &release.name), label("state", release.state.word()));
+            (format!("{name},{state}"), 1.0)
+        });
+        metrics.replace("kcfg_release_info", numbers);
         metrics.replace("kcfg_commit_info", [(label("commit", commit.as_str()), 1.0)]);
         let stale = report.releases.iter().filter(|release| release.is_stale).count();
         metrics.set("kcfg_stale_releases", "", stale as f64);
