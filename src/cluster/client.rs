@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Diagnostic;
 
-use super::Target;
+use super::{Target, connection};
 
 /// How long one request may take, its answer read.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,6 +86,8 @@ pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// The body of a JSON patch.
 pub const JSON_PATCH: &str = "application/json-patch+json";
+/// Options of a DELETE that say nothing.
+const DELETE_OPTIONS: &[u8] = br#"{"apiVersion":"v1","kind":"DeleteOptions"}"#;
 /// A body of JSON.
 pub const JSON: &str = "application/json";
 
@@ -100,8 +102,10 @@ impl Call {
         Call { method: Method::PATCH, path: path.into(), accept: Accept::Metadata, content_type, body }
     }
 
-    /// A DELETE with these options.
+    /// A DELETE with these options; where there are none, with a body that says so, for only what has a body is held back
+    /// at the last moment ([`connection`]).
     pub fn delete(path: impl Into<String>, options: Vec<u8>) -> Call {
+        let options = if options.is_empty() { DELETE_OPTIONS.to_vec() } else { options };
         Call { method: Method::DELETE, path: path.into(), accept: Accept::Json, content_type: JSON, body: options }
     }
 }
@@ -279,7 +283,7 @@ impl Client {
         // Requests are repeated here, within limits, and each has its own timeout.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        let inner = kube::Client::try_from(config).map_err(|error| fail(error.to_string()))?;
+        let inner = connection::prepare(config, gate.clone()).map_err(|error| fail(error.to_string()))?;
         Ok(Client { inner, gate, requests: Arc::default(), context })
     }
 

@@ -68,6 +68,7 @@ mod applier {
     pub mod apply;
     pub mod client;
     pub mod compare;
+    mod connection;
     pub mod discovery;
     pub mod event;
     pub mod fields;
