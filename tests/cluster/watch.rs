@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::control_plane::{Parts, Shared, eventually};
+use crate::control_plane::{Parts, Request, Shared, eventually};
 use crate::running_loop::Loop;
 use crate::site::{Site, config_map, config_maps, value};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
+
+/// Requests of a loop that starts where all is applied, of one kind: three for what the cluster is and serves, the parents
+/// whole and as they are watched, the record twice, and a watch each of members, parents and record beside the members' list.
+const RESTART_REQUESTS_MAX: usize = 11;
 
 #[test]
 fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
@@ -75,6 +79,15 @@ fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
 
     let log = running.stop();
     assert!(log.contains("\"lease\":\"released\""), "{log}");
+
+    // A restart reads what it has to know, each thing once, and writes nothing.
+    let before = site.requests().len();
+    let running = Loop::start(&site, "two", &[]);
+    running.says("\"message\":\"synchronised\"", 1);
+    sleep(Duration::from_secs(2));
+    let asked = site.requests().split_off(before);
+    assert!(asked.len() <= RESTART_REQUESTS_MAX && !asked.iter().any(Request::writes), "{asked:#?}");
+    running.stop();
 }
 
 #[test]
