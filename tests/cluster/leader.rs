@@ -86,6 +86,21 @@ fn a_loop_writes_nothing_to_a_cluster_before_it_is_known_to_be_the_right_one() {
     assert!(site.config_map("one").is_some());
 }
 
+#[test]
+fn a_loop_without_an_api_server_ends_when_it_is_asked_to() {
+    let site = Site::new(&PLANE, "nowhere");
+    site.write("one", &config_map("one", "first"));
+    site.render();
+    site.repo.commit("first");
+    let nowhere = site.plane.kubeconfig_through("nowhere-nowhere", &["system:masters"], "http://127.0.0.1:1");
+    let running = Loop::start(&site, "one", &["--init", "--kubeconfig", &nowhere.display().to_string()]);
+    running.says("new commit", 1);
+    sleep(Duration::from_secs(2));
+    let begin = Instant::now();
+    running.stop();
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+}
+
 /// The leader is stopped for longer than its Lease lasts, and goes on while another leads.
 #[test]
 fn a_leader_that_was_stopped_writes_nothing_more() {

@@ -36,7 +36,12 @@ pub(super) async fn identify(
             changed.ok()?;
         }
         let fetched = following.newest.borrow().clone();
-        match look(target, environment, options, gate, fetched).await {
+        // A server that is down is asked for long; whoever wants to end does not wait for that.
+        let looked = tokio::select! {
+            looked = look(target, environment, options, gate, fetched) => looked,
+            _ = stop.wait_for(|is_stopped| *is_stopped) => return None,
+        };
+        match looked {
             Ok(synchroniser) => {
                 if following.trouble.borrow().is_some() {
                     following.trouble.mark_changed();

@@ -80,7 +80,11 @@ impl Leading {
             if let Some(synchroniser) = connected.take() {
                 break synchroniser;
             }
-            match Synchroniser::connect(&self.target, self.gate.clone()).await {
+            let connected = tokio::select! {
+                connected = Synchroniser::connect(&self.target, self.gate.clone()) => connected,
+                _ = stop.wait_for(|is_stopped| *is_stopped) => return,
+            };
+            match connected {
                 Ok(synchroniser) => break synchroniser,
                 Err(error) => self.log.error("the cluster does not answer", &[("error", one_line(&error))]),
             }
