@@ -39,6 +39,12 @@ test *ARGS:
 test-lean *ARGS:
     cargo test --locked --no-default-features {{ARGS}}
 
+# Which functions `kcfg template` runs for some charts, for the order in which a release's functions are linked (needs valgrind).
+template-functions +CHARTS:
+    cargo build --quiet --locked --release
+    ci/template-functions/record.sh target/release/kcfg {{CHARTS}} > target/names.txt
+    mv target/names.txt ci/template-functions/names.txt
+
 # The programs of the tests' control plane, where KUBEBUILDER_ASSETS does not hold them: about ten minutes, once (needs Go).
 control-plane:
     tests/cluster/control-plane/build.sh
