@@ -1,4 +1,4 @@
-//! Stand-ins for the APIs of GitHub and GitLab on loopback. They check every request as the real ones would, and more
+//! Stand-ins for the APIs of GitHub, GitLab and Gitea on loopback. They check every request as the real ones would, and more
 //! strictly: method, path, query, headers, body. What is wrong is kept, and fails the test at its end.
 
 use std::collections::VecDeque;
@@ -43,6 +43,16 @@ pub enum Kind {
     GitLab,
     /// GitLab with a job's token.
     GitLabJob,
+    Gitea,
+}
+
+/// A status of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub commit: String,
+    pub context: String,
+    pub state: String,
+    pub description: String,
 }
 
 /// What the stand-in has and does.
@@ -50,6 +60,8 @@ pub enum Kind {
 pub struct State {
     /// Comments or notes of number 7 of `shop/config`, oldest first.
     pub comments: Vec<Value>,
+    /// Statuses of commits, oldest first.
+    pub statuses: Vec<Status>,
     /// Pull requests that were opened.
     pub pulls: Vec<Value>,
     /// Answers that take the place of the right ones: for the next request whose `METHOD path` begins so.
@@ -142,6 +154,7 @@ impl State {
         let right = match kind {
             Kind::GitHub => self.github(request),
             Kind::GitLab | Kind::GitLabJob => self.gitlab(kind, request),
+            Kind::Gitea => self.gitea(request),
         };
         fault.map_or(right, |fault| fault.answer)
     }
@@ -149,7 +162,7 @@ impl State {
     /// Headers that every request has to have.
     fn check(&mut self, kind: Kind, request: &Request) {
         let header = |name: &str| request.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let bearer = format!("Bearer {TOKEN}");
+        let (bearer, plain) = (format!("Bearer {TOKEN}"), format!("token {TOKEN}"));
         let mut wanted = match kind {
             Kind::GitHub => vec![
                 ("authorization", bearer.as_str()),
@@ -157,6 +170,7 @@ impl State {
                 ("x-github-api-version", "2022-11-28"),
             ],
             Kind::GitLab => vec![("private-token", TOKEN), ("accept", "application/json")],
+            Kind::Gitea => vec![("authorization", plain.as_str()), ("accept", "application/json")],
             Kind::GitLabJob => vec![("job-token", TOKEN), ("accept", "application/json")],
         };
         if request.body.is_empty() {
@@ -193,6 +207,13 @@ impl State {
                 self.create(by, request)
             }
             ("PATCH", path) => self.update("/api/repos/shop/config/issues/comments/", path, request),
+            ("GET", path) if path.ends_with("/status") => {
+                let statuses = self.known(path.trim_end_matches("/status"), query, "per_page=100", "state");
+                ok(json!({"state": "pending", "statuses": statuses}))
+            }
+            ("POST", path) if path.starts_with("/api/repos/shop/config/statuses/") => {
+                self.status(request, "context", &["success", "failure", "pending", "error"])
+            }
             ("GET", "/api/repos/shop/config/pulls") => {
                 let wanted = "state=open&head=shop:kcfg/render-main&base=main";
                 if query != wanted {
@@ -228,8 +249,72 @@ impl State {
             },
             ("POST", path) if path == notes => self.create("octocat", request),
             ("PUT", path) => self.update(&format!("{notes}/"), path, request),
+            ("GET", path) if path.ends_with("/statuses") => {
+                let (name, page) = query.split_once('&').unwrap_or_default();
+                let name = name.strip_prefix("name=").unwrap_or_default().replace("%2F", "/");
+                let statuses = self.known(path.trim_end_matches("/statuses"), page, "per_page=100", "status");
+                ok(statuses.into_iter().filter(|status| status["name"] == name.as_str()).collect())
+            }
+            ("POST", path) if path.starts_with("/api/projects/shop%2Fconfig/statuses/") => {
+                self.status(request, "name", &["success", "failed", "pending", "running", "canceled"])
+            }
             _ => self.unknown(request),
         }
+    }
+
+    fn gitea(&mut self, request: &Request) -> Answer {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        match (request.method.as_str(), path) {
+            ("GET", path) if path.ends_with("/status") => {
+                let statuses = self.known(path.trim_end_matches("/status"), query, "limit=100", "status");
+                (200, Vec::new(), json!({"state": "pending", "statuses": statuses}))
+            }
+            ("POST", path) if path.starts_with("/api/repos/shop/config/statuses/") => {
+                self.status(request, "context", &["success", "failure", "pending", "error", "warning"])
+            }
+            _ => self.unknown(request),
+        }
+    }
+
+    /// The newest status of each context of a commit.
+    fn known(&mut self, path: &str, query: &str, wanted: &str, key: &str) -> Vec<Value> {
+        let (folder, commit) = path.rsplit_once('/').unwrap_or_default();
+        if query != wanted
+            || !["/api/repos/shop/config/commits", "/api/projects/shop%2Fconfig/repository/commits"].contains(&folder)
+        {
+            self.wrong.push(format!("{path}?{query} asks for no statuses"));
+        }
+        let mut newest: Vec<&Status> = Vec::new();
+        for status in self.statuses.iter().rev().filter(|status| status.commit == commit) {
+            if !newest.iter().any(|known| known.context == status.context) {
+                newest.push(status);
+            }
+        }
+        let shown = |status: &&Status| json!({key: status.state, "context": status.context, "name": status.context, "description": status.description});
+        newest.iter().map(shown).collect()
+    }
+
+    /// Takes a status.
+    fn status(&mut self, request: &Request, name: &str, states: &[&str]) -> Answer {
+        let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+        let commit = request.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let status = Status { commit, context: text(name), state: text("state"), description: text("description") };
+        let is_right = body.as_object().is_some_and(|body| body.len() == 3)
+            && states.contains(&status.state.as_str())
+            && status.commit.len() == 40
+            && status.context.starts_with("kcfg/")
+            && (1..=140).contains(&status.description.chars().count());
+        if !is_right {
+            self.wrong.push(format!("a status is asked for with {}", request.body));
+        }
+        let last =
+            self.statuses.iter().rev().find(|last| (&last.commit, &last.context) == (&status.commit, &status.context));
+        if name == "name" && status.state == "pending" && last.is_some_and(|last| last.state == "pending") {
+            return (400, Vec::new(), json!({"message": "Cannot transition status via :enqueue from :pending"}));
+        }
+        self.statuses.push(status);
+        (201, Vec::new(), body)
     }
 
     fn unknown(&mut self, request: &Request) -> Answer {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use kcfg::post::{CommitState, CommitStatus, StatusForge, StatusTarget, set_commit_status};
+
 use crate::forge::{Forge, Kind, TOKEN};
 use crate::repo::{Repo, Run};
 
@@ -30,6 +32,7 @@ fn post(repo: &Repo, forge: &Forge, kind: Kind, variables: &[(&str, &str)]) -> R
             ("GITHUB_REF", "refs/pull/7/merge"),
             ("GITHUB_TOKEN", TOKEN),
         ]),
+        Kind::Gitea => unreachable!("it has no comments here"),
         Kind::GitLab | Kind::GitLabJob => command.args(["--post", "gitlab", "--post-project", "shop/config"]).envs([
             ("CI_API_V4_URL", forge.url.as_str()),
             ("CI_PROJECT_ID", "99"),
@@ -187,4 +190,73 @@ fn what_stays_is_an_error_that_says_what_to_do() {
     // Nobody answers.
     let nobody = [("GITHUB_API_URL", "http://127.0.0.1:1/api")];
     post(&repo, &forge, Kind::GitHub, &nobody).code(2).complains("got no answer").complains("it was tried 5 times");
+}
+
+/// Where the stand-in's commits get their statuses.
+fn statuses(forge: &Forge, kind: Kind) -> StatusTarget {
+    let name = match kind {
+        Kind::GitHub => StatusForge::GitHub,
+        Kind::Gitea => StatusForge::Gitea,
+        Kind::GitLab | Kind::GitLabJob => StatusForge::GitLab,
+    };
+    StatusTarget::new(name, "git@git.example.com:shop/config.git", Some(&forge.url)).expect("it names a project")
+}
+
+#[test]
+fn a_commit_bears_one_status_and_it_is_written_when_it_changes() {
+    for (kind, failure) in [(Kind::GitHub, "failure"), (Kind::GitLab, "failed"), (Kind::Gitea, "failure")] {
+        let forge = Forge::start(kind);
+        let target = statuses(&forge, kind);
+        let set = |state, description: &str| {
+            let commit = "3f9a".repeat(10);
+            let status = CommitStatus { commit, context: "kcfg/prod".into(), state, description: description.into() };
+            set_commit_status(&target, &format!("{TOKEN}\n"), None, &status).expect("it is taken")
+        };
+        assert!(set(CommitState::Success, "3 applied") && !set(CommitState::Success, "3 applied"));
+        assert!(set(CommitState::Success, "4 applied") && set(CommitState::Failure, &"é".repeat(200)));
+        assert!(!set(CommitState::Failure, &"é".repeat(200)));
+        assert!(set(CommitState::Pending, "suspended") && set(CommitState::Success, "4 applied"));
+        let known = forge.state.lock().expect("no panic").statuses.clone();
+        let states: Vec<&str> = known.iter().map(|status| status.state.as_str()).collect();
+        assert_eq!(states, ["success", "success", failure, "pending", "success"]);
+        // Two environments of one commit do not touch each other.
+        let other = CommitStatus {
+            commit: "3f9a".repeat(10),
+            context: "kcfg/lab".into(),
+            state: CommitState::Pending,
+            description: "x".into(),
+        };
+        assert!(set_commit_status(&target, TOKEN, None, &other).expect("it is taken"));
+        assert!(!set(CommitState::Success, "4 applied"));
+        // GitLab has no way from pending to pending.
+        let again = CommitStatus { description: "y".into(), ..other };
+        assert_eq!(set_commit_status(&target, TOKEN, None, &again).expect("it is taken"), kind != Kind::GitLab);
+        forge.log();
+    }
+}
+
+#[test]
+fn a_status_that_is_refused_says_what_to_do_and_not_the_token() {
+    for (kind, status, expected) in [
+        (Kind::GitHub, 401, "the token is not valid"),
+        (Kind::GitHub, 404, "permission to write commit statuses"),
+        (Kind::GitHub, 422, "at most 1,000 statuses"),
+        (Kind::GitLab, 403, "the role Developer"),
+        (Kind::Gitea, 403, "write:repository"),
+        (Kind::Gitea, 503, "it is tried again"),
+        (Kind::GitLab, 302, "moved"),
+    ] {
+        let forge = Forge::start(kind);
+        forge.fault("POST ", status, &[], json!({"message": format!("no {TOKEN}")}));
+        let line = CommitStatus {
+            commit: "3f9a".repeat(10),
+            context: "kcfg/prod".into(),
+            state: CommitState::Success,
+            description: "x".into(),
+        };
+        let error =
+            set_commit_status(&statuses(&forge, kind), TOKEN, None, &line).expect_err("it is refused").to_string();
+        assert!(error.contains(expected) && !error.contains(TOKEN), "{error}");
+        forge.log();
+    }
 }

@@ -46,9 +46,9 @@ pub struct Args {
     /// Have a Service and a Secret for webhooks
     #[arg(long)]
     webhook: bool,
-    /// Tell the Git server how the environment stands; the key or token needs the right to write
-    #[arg(long, value_name = "HOW", value_enum)]
-    git_report: Option<ReportArg>,
+    /// Tell the Git server how the environment stands: by a tag, or by statuses of commits
+    #[arg(long, value_name = "HOW", value_enum, value_delimiter = ',')]
+    git_report: Vec<ReportArg>,
     /// This cluster never had this environment, and now it will
     #[arg(long)]
     init: bool,
@@ -194,10 +194,12 @@ fn render(
         ));
     }
     let report = prepared.values.at(&["git", "report"]).and_then(Node::as_str).unwrap_or_default();
-    if auth == "none" && !report.is_empty() {
+    if auth == "none" && report.split(',').any(|word| word == "tag") {
         return Err(single(
-            Diagnostic::error("git.report needs the right to write to the repository, and git.auth is none")
-                .help("leave git.auth out, and make a token that may write; or leave git.report out"),
+            Diagnostic::error(
+                "git.report has `tag`, which needs the right to write to the repository, and git.auth is none",
+            )
+            .help("leave git.auth out, and make a token that may write; or leave `tag` out"),
         ));
     }
     let capabilities = Capabilities::new(KubeVersion::default(), &[]);
@@ -233,8 +235,9 @@ fn options(args: &Args, remote: &Remote) -> Result<Layer, Diagnostic> {
     if let Some(reference) = &args.reference {
         options["git"]["ref"] = json!(reference);
     }
-    if let Some(ReportArg::Tag) = args.git_report {
-        options["git"]["report"] = json!("tag");
+    if !args.git_report.is_empty() {
+        let words: Vec<&str> = args.git_report.iter().map(|report| report.word()).collect();
+        options["git"]["report"] = json!(words.join(","));
     }
     if let Some(replicas) = args.replicas {
         options["replicas"] = json!(replicas);
@@ -257,11 +260,20 @@ fn next_steps(args: &Args, name: &str, remote: &Remote, values: &Node) -> String
     let kubectl = format!("kubectl --namespace {OWN_NAMESPACE}");
     let secret = text(&["git", "secret"]).map_or_else(|| format!("{name}-git"), str::to_owned);
     let ca = if is_set(&["git", "ca"]) { " --from-file=ca.crt=ca.crt" } else { "" };
-    let right = match text(&["git", "report"]) {
-        None => "read",
-        Some(_) => "read and write",
-    };
+    let reports: Vec<&str> = text(&["git", "report"]).into_iter().flat_map(|text| text.split(',')).collect();
+    let right = if reports.contains(&"tag") { "read and write" } else { "read" };
     let mut steps = Vec::new();
+    let forge = reports.iter().find(|report| **report != "tag");
+    if let Some(forge) = forge {
+        let how = match *forge {
+            "github" => "a fine-grained one with `Commit statuses: write` for this repository",
+            "gitlab" => "a project access token with the role Developer and the scope api",
+            _ => "one with the scope write:repository",
+        };
+        steps.push(format!("Make a token for the statuses of commits, {how}, and save it as report-token."));
+    }
+    let rm = if forge.is_some() { " report-token" } else { "" };
+    let more = format!("{ca}{}", if forge.is_some() { " --from-file=report-token=report-token" } else { "" });
     match text(&["git", "auth"]) {
         Some("ssh") => {
             let port = remote.port.map(|port| format!(" -p {port}")).unwrap_or_default();
@@ -278,20 +290,20 @@ fn next_steps(args: &Args, name: &str, remote: &Remote, values: &Node) -> String
             steps.push(format!(
                 "Put both into the Secret that the Pod waits for, and keep no other copy of the private half:\n  \
                  {kubectl} create secret generic {secret} --from-file=ssh-privatekey={name} \
-                 --from-file=known_hosts=known_hosts{ca}\n  rm {name}"
+                 --from-file=known_hosts=known_hosts{more}\n  rm {name}{rm}"
             ));
         }
         Some("token") => {
             steps.push(format!(
                 "Make a token that may {right} this repository and nothing else, and put it into the Secret that the Pod waits\n\
                  for (`--set git.auth=none` if everybody may read the repository):\n  \
-                 {kubectl} create secret generic {secret} --from-file=token=token{ca}\n  rm token"
+                 {kubectl} create secret generic {secret} --from-file=token=token{more}\n  rm token{rm}"
             ));
         }
-        _ if !ca.is_empty() => {
+        _ if !more.is_empty() => {
             steps.push(format!(
-                "Put the certificate authority into the Secret that the Pod waits for:\n  \
-                 {kubectl} create secret generic {secret}{ca}"
+                "Put what the Pod waits for into its Secret:\n  \
+                 {kubectl} create secret generic {secret}{more}"
             ));
         }
         _ => {}

@@ -13,6 +13,7 @@ use crate::cluster::{
     self, Credentials, GitCredentials, GitReport, LogLine, RemoteOptions, SyncOptions, Target, WatchOptions,
 };
 use crate::error::{Diagnostic, io_help, reason, visible};
+use crate::post::{StatusForge, StatusTarget};
 
 use super::{Output, Status, process};
 
@@ -46,6 +47,12 @@ pub struct WatchArgs {
     /// Tell the Git server how the environment stands; the key or token needs the right to write (docs/status.md)
     #[arg(long, value_name = "HOW", value_enum, value_delimiter = ',', requires = "watch")]
     git_report: Vec<ReportArg>,
+    /// The forge's API for commit statuses (default: the usual one of the host of --git-url)
+    #[arg(long, value_name = "URL", requires = "git_report")]
+    git_report_api: Option<String>,
+    /// A file with the token for commit statuses (default: that of --git-token-file)
+    #[arg(long, value_name = "FILE", requires = "git_report")]
+    git_report_token_file: Option<PathBuf>,
     /// A folder for fetched commits (default: the one for temporary files)
     #[arg(long, value_name = "DIR", requires = "watch")]
     cache_dir: Option<PathBuf>,
@@ -68,6 +75,24 @@ pub struct WatchArgs {
 pub enum ReportArg {
     /// By the tag kcfg-sync-ENV on the applied commit
     Tag,
+    /// By the status kcfg/ENV of the commit, on GitHub
+    Github,
+    /// By the status kcfg/ENV of the commit, on GitLab
+    Gitlab,
+    /// By the status kcfg/ENV of the commit, on Gitea or Forgejo
+    Gitea,
+}
+
+impl ReportArg {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            ReportArg::Tag => "tag",
+            ReportArg::Github => "github",
+            ReportArg::Gitlab => "gitlab",
+            ReportArg::Gitea => "gitea",
+        }
+    }
 }
 
 /// How the log is written.
@@ -106,6 +131,18 @@ impl WatchArgs {
         };
         // What is wrong with the files is said at once, not at the first poll.
         (remote.credentials)().map_err(|error| vec![error])?;
+        let git_reports: Result<Vec<GitReport>, Diagnostic> =
+            self.git_report.iter().map(|arg| self.report(*arg)).collect();
+        let git_reports = git_reports.map_err(|error| vec![error])?;
+        let token = self.git_report_token_file.clone().or_else(|| self.git_token_file.clone());
+        let report_credentials: Credentials = Arc::new(move || match &token {
+            Some(token) => Ok(GitCredentials::Token(self::read(token)?)),
+            None => Err(Diagnostic::error("commit statuses need a token, as a forge's API knows no deploy keys")
+                .help("name it with --git-report-token-file")),
+        });
+        if git_reports.iter().any(|report| *report != GitReport::Tag) {
+            report_credentials().map_err(|error| vec![error])?;
+        }
         let format = self.log_format;
         let options = WatchOptions {
             environment: environment.to_owned(),
@@ -113,7 +150,8 @@ impl WatchArgs {
             sync,
             remote,
             poll: Duration::from_secs(self.poll),
-            git_reports: self.git_report.iter().map(|ReportArg::Tag| GitReport::Tag).collect(),
+            git_reports,
+            report_credentials,
             listen: self.listen.clone(),
             webhook_secret,
             contender: process::contender().map_err(|error| vec![error])?,
@@ -122,6 +160,17 @@ impl WatchArgs {
         };
         cluster::follow(options)?;
         Ok(Status::Fine)
+    }
+
+    fn report(&self, arg: ReportArg) -> Result<GitReport, Diagnostic> {
+        let forge = match arg {
+            ReportArg::Tag => return Ok(GitReport::Tag),
+            ReportArg::Github => StatusForge::GitHub,
+            ReportArg::Gitlab => StatusForge::GitLab,
+            ReportArg::Gitea => StatusForge::Gitea,
+        };
+        let url = self.git_url.as_deref().unwrap_or_default();
+        StatusTarget::new(forge, url, self.git_report_api.as_deref()).map(GitReport::CommitStatus)
     }
 
     fn credentials(&self) -> Credentials {

@@ -24,7 +24,7 @@ const FAMILIES: &[Family] = &[
     gauge("kcfg_last_fetch_timestamp_seconds", "When the Git server last answered"),
     counter(
         "kcfg_git_reports_total",
-        "Attempts to tell the Git server how things stand, by result: moved, same or error",
+        "Attempts to tell the Git server how things stand, by result: written, same or error",
     ),
     counter("kcfg_objects_total", "Objects that something was done with, by outcome"),
     gauge(

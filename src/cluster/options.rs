@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::error::Diagnostic;
 use crate::plan::Suspension;
+use crate::post::StatusTarget;
 use crate::repo::{CommitId, Git, Repository, Selector};
 
 /// How long a release's objects may take to become ready, where nobody says otherwise.
@@ -160,10 +161,12 @@ pub struct RemoteOptions {
 }
 
 /// How the Git server is told of how the environment stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GitReport {
     /// The tag `kcfg-sync-ENV` at the applied commit, with the state in its message.
     Tag,
+    /// A status of the commit, `kcfg/ENV`.
+    CommitStatus(StatusTarget),
 }
 
 /// What the loop is told.
@@ -180,6 +183,8 @@ pub struct WatchOptions {
     pub poll: Duration,
     /// How the Git server is told of how the environment stands; empty for not at all.
     pub git_reports: Vec<GitReport>,
+    /// What a forge's API is shown for commit statuses: a token.
+    pub report_credentials: Credentials,
     /// Where the webhook, health and metrics are served, as `ADDRESS:PORT`; none for nowhere.
     pub listen: Option<String>,
     /// What the Git server signs webhooks with; without it there is no webhook.

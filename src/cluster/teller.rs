@@ -1,11 +1,12 @@
-//! Tells the Git server how the environment stands: moves the tag `kcfg-sync-ENV`. In the background, so that no server
-//! that is slow, gone or refuses ever holds up the loop.
+//! Tells the Git server how the environment stands: moves the tag `kcfg-sync-ENV`, or gives the commit a status. In the
+//! background, so that no server that is slow, gone or refuses ever holds up the loop.
 //!
 //! Only what changed is told ([`Told::is_like`]), at most once in [`TELL_PAUSE`]; what could not be told is tried again after
 //! a growing pause, and at once when there is something new.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -13,11 +14,12 @@ use super::git::{Endpoint, Pushed, TagObject};
 use super::metrics::{Metrics, label};
 use super::told::{Told, tag_name};
 use super::watch::one_line;
-use super::{Credentials, Log, LogLine};
+use super::{Credentials, GitCredentials, Log, LogLine};
 use crate::error::Diagnostic;
+use crate::post::{StatusTarget, set_commit_status};
 use crate::repo::CommitId;
 
-/// The shortest time between two tags of one environment.
+/// The shortest time between two times that one environment is told in one place.
 pub const TELL_PAUSE: Duration = Duration::from_secs(10);
 /// The pause after something could not be told; it doubles up to [`TELL_RETRY_MAX`].
 pub const TELL_RETRY: Duration = Duration::from_secs(60);
@@ -26,21 +28,47 @@ pub const TELL_RETRY_MAX: Duration = Duration::from_secs(3600);
 
 /// Where how an environment stands is told, and with what.
 #[derive(Clone)]
-pub struct Place {
-    /// The Git server.
-    pub endpoint: Endpoint,
-    /// What it is shown.
-    pub credentials: Credentials,
+pub enum Place {
+    /// A tag.
+    Tag {
+        /// The Git server.
+        endpoint: Endpoint,
+        /// What it is shown.
+        credentials: Credentials,
+    },
+    /// A status of the commit.
+    CommitStatus {
+        /// The forge's API.
+        target: StatusTarget,
+        /// Further certificate authorities, in PEM.
+        certificates: Option<Vec<u8>>,
+        /// What it is shown: a token.
+        credentials: Credentials,
+    },
 }
 
 impl Place {
     /// Tells it; whether that wrote something, and what.
-    fn tell(&self, told: &Told) -> Result<(Pushed, String), Diagnostic> {
-        let commit = told.status.commit.as_deref().unwrap_or_default();
-        let commit: CommitId = commit.parse().map_err(|why| Diagnostic::error(format!("{commit} {why}")))?;
-        let tag = TagObject::new(&tag_name(&told.environment), &commit, told.seconds(), &told.message())?;
-        let pushed = self.endpoint.push_tag(&(self.credentials)()?, &tag)?;
-        Ok((pushed, tag_name(&told.environment)))
+    fn tell(&self, told: &Told) -> Result<(bool, String), Diagnostic> {
+        match self {
+            Place::Tag { endpoint, credentials } => {
+                let commit = told.status.commit.as_deref().unwrap_or_default();
+                let commit: CommitId = commit.parse().map_err(|why| Diagnostic::error(format!("{commit} {why}")))?;
+                let name = tag_name(&told.environment);
+                let tag = TagObject::new(&name, &commit, told.seconds(), &told.message())?;
+                let pushed = endpoint.push_tag(&credentials()?, &tag)?;
+                Ok((pushed == Pushed::Moved, format!("the tag {name}")))
+            }
+            Place::CommitStatus { target, certificates, credentials } => {
+                let GitCredentials::Token(token) = credentials()? else {
+                    return Err(Diagnostic::error("there is no token for commit statuses")
+                        .help("name it with --git-report-token-file"));
+                };
+                let status = told.commit_status(Timestamp::now());
+                let is_written = set_commit_status(target, &token, certificates.as_deref(), &status)?;
+                Ok((is_written, format!("the status {} of {}: {}", status.context, status.commit, status.state.word())))
+            }
+        }
     }
 }
 
@@ -102,15 +130,15 @@ async fn tell(place: Place, mut receiver: watch::Receiver<Option<Told>>, metrics
             log(&LogLine { level, message, fields: vec![environment, field, ("commit", commit.clone())] });
         };
         let outcome = match &result {
-            Ok((Pushed::Moved, _)) => "moved",
-            Ok((Pushed::Same, _)) => "same",
+            Ok((true, _)) => "written",
+            Ok((false, _)) => "same",
             Err(_) => "error",
         };
         metrics.add("kcfg_git_reports_total", &label("result", outcome), 1.0);
         match result {
-            Ok((pushed, name)) => {
-                if pushed == Pushed::Moved || !said.is_empty() {
-                    line("info", "told in Git", ("tag", name));
+            Ok((is_written, what)) => {
+                if is_written || !said.is_empty() {
+                    line("info", "told in Git", ("what", what));
                 }
                 said.clear();
                 retry = None;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::error::Diagnostic;
 use crate::plan::Suspensions;
+use crate::post::{CommitState, CommitStatus};
 
 use super::status::{EnvironmentStatus, PROBLEMS_MAX, Problem};
 
@@ -28,9 +29,11 @@ pub struct Told {
     /// The environment.
     pub environment: String,
     /// As its record has it, with the problems of all its releases; without what only the cluster's own people need:
-    /// addresses, Removal documents, and that Git cannot be asked, which Git cannot be told.
+    /// addresses, Removal documents, drift that was corrected, and that Git cannot be asked, which Git cannot be told.
     #[serde(flatten)]
     pub status: EnvironmentStatus,
+    /// Where it cannot go on: the commit that it should be at.
+    pub attempted: Option<String>,
     /// What is suspended, as [`Suspensions::text`] writes it.
     pub suspensions: Vec<Value>,
 }
@@ -43,6 +46,7 @@ impl Told {
             held.removal = None;
         }
         status.drift.retain(|drifted| !drifted.corrected);
+        status.drift.retain(|drifted| !drifted.corrected);
         status.problems.splice(0..0, problems.iter().cloned());
         status.problems.truncate(PROBLEMS_MAX);
         let in_force = suspensions.in_force(now).cloned().collect();
@@ -50,8 +54,17 @@ impl Told {
         Told {
             environment: suspensions.environment.clone(),
             status,
+            attempted: None,
             suspensions: serde_json::from_str(&in_force.text()).unwrap_or_default(),
         }
+    }
+
+    /// The same, told of a loop that looks at a commit: where it cannot go on, that is the one to blame.
+    #[must_use]
+    pub fn with_attempted(mut self, commit: &str) -> Told {
+        let is_stuck = self.status.error.is_some() && self.status.commit.as_deref() != Some(commit);
+        self.attempted = is_stuck.then(|| commit.to_owned());
+        self
     }
 
     /// Whether it is the same but for times, numbers in reasons, and what the last change was: nothing to tell again.
@@ -65,6 +78,7 @@ impl Told {
         told.status.last_change = BTreeMap::new();
         let without_digits = |text: &mut String| text.retain(|c| !c.is_ascii_digit());
         told.status.problems.iter_mut().for_each(|problem| without_digits(&mut problem.reason));
+        told.status.drift.iter_mut().for_each(|drifted| drifted.since.clear());
         told.status.drift.iter_mut().for_each(|drifted| drifted.since.clear());
         if let Some(error) = &mut told.status.error {
             error.since.clear();
@@ -81,11 +95,46 @@ impl Told {
         for (state, count) in &status.objects {
             let _ = write!(text, ", {count} {state}");
         }
+        if let Some(commit) = &self.attempted {
+            let _ = write!(text, ", not at {}", commit.chars().take(DIGITS).collect::<String>());
+        }
         if !self.suspensions.is_empty() {
             let _ = write!(text, ", {} suspensions", self.suspensions.len());
         }
         let json = serde_json::to_string_pretty(self).unwrap_or_default();
         format!("{text}\n\n{json}\n")
+    }
+
+    /// The line beside the commit: `kcfg/ENV`, how it does there, and the first reason why.
+    pub fn commit_status(&self, now: Timestamp) -> CommitStatus {
+        let status = &self.status;
+        let suspensions = self.suspensions().unwrap_or_default();
+        let has = |state: &str| status.objects.contains_key(state) || status.releases.contains_key(state);
+        let is_unready = status.result == "findings" && has("notReady") && status.held.is_none();
+        let counts: Vec<String> = status.objects.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let problem = status.problems.iter().find(|problem| problem.outcome != "suspended").map(|problem| {
+            let object = if problem.object.is_empty() { String::new() } else { format!(" {}", problem.object) };
+            format!("; {}{object}: {}", problem.release, problem.reason)
+        });
+        let held = status.held.as_ref().map(|held| format!("; deletions are held: {}", held.reason));
+        let happened = format!("{}{}", counts.join(", "), problem.or(held).unwrap_or_default());
+        let (state, description) = match (&status.error, suspensions.covers_environment(now)) {
+            (Some(error), _) => (CommitState::Failure, error.what.clone()),
+            (None, Some(s)) => {
+                (CommitState::Pending, format!("suspended until {}, by {}: {}", s.until, s.by, s.reason))
+            }
+            (None, None) if status.result == "ok" => (CommitState::Success, happened),
+            (None, None) if is_unready && !["failed", "held", "partial", "refused"].iter().any(|state| has(state)) => {
+                (CommitState::Pending, happened)
+            }
+            (None, None) => (CommitState::Failure, happened),
+        };
+        CommitStatus {
+            commit: self.attempted.as_ref().or(status.commit.as_ref()).cloned().unwrap_or_default(),
+            context: format!("kcfg/{}", self.environment),
+            state,
+            description: description.split_whitespace().collect::<Vec<_>>().join(" "),
+        }
     }
 
     /// Reads a message; none where it is no such message.
@@ -199,6 +248,35 @@ mod tests {
         assert!(!first.is_like(&told(&later, "denied")));
         assert!(!first.is_like(&told(&EnvironmentStatus { commit: None, ..later.clone() }, "not ready for 12 s")));
         assert!(!first.is_like(&told(&later.failed("no cluster", now), "not ready for 12 s")));
+    }
+
+    #[test]
+    fn what_stands_beside_a_commit() {
+        let now: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
+        let shown = |status: &EnvironmentStatus, problems: &[Problem], list: Vec<Suspension>| {
+            let told = Told::new(status, problems, &Suspensions { environment: "prod".into(), list }, now);
+            let status = told.with_attempted("77aa").commit_status(now);
+            format!("{} {} {} {}", status.context, status.commit, status.state.word(), status.description)
+        };
+        let held = status();
+        assert_eq!(
+            shown(&held, &[problem("denied\nby a webhook")], Vec::new()),
+            "kcfg/prod 3f9a1c2d4e5f60718293 failure 74 applied, 1 failed; web core/ConfigMap/a/b: denied by a webhook"
+        );
+        let held = EnvironmentStatus { objects: [("applied".to_owned(), 75)].into(), ..held };
+        assert!(shown(&held, &[], Vec::new()).ends_with("failure 75 applied; deletions are held: deletes 12 objects"));
+        let waits = EnvironmentStatus { objects: [("notReady".to_owned(), 1)].into(), held: None, ..held.clone() };
+        assert!(shown(&waits, &[], Vec::new()).ends_with(" pending 1 notReady"));
+        let partial = EnvironmentStatus { releases: [("partial".to_owned(), 1)].into(), ..waits };
+        assert!(shown(&partial, &[], Vec::new()).ends_with(" failure 1 notReady"));
+        let well = EnvironmentStatus { result: "ok".into(), held: None, ..held };
+        assert_eq!(shown(&well, &[], Vec::new()), "kcfg/prod 3f9a1c2d4e5f60718293 success 75 applied");
+        let until = "2026-01-02T04:00:00Z".parse().unwrap();
+        let whole =
+            Suspension { selector: "prod".parse().unwrap(), until, since: now, reason: "x".into(), by: "me".into() };
+        assert!(shown(&well, &[], vec![whole]).ends_with(" pending suspended until 2026-01-02T04:00:00Z, by me: x"));
+        let stuck = well.failed("another cluster", now);
+        assert_eq!(shown(&stuck, &[], Vec::new()), "kcfg/prod 77aa failure another cluster");
     }
 
     #[test]

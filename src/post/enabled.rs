@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::http::{Api, Fault};
+use super::http::{Api, Dialect, Fault};
 use super::{Forge, Posted, Target, github, gitlab};
 use crate::error::Diagnostic;
 
@@ -20,7 +20,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// # Errors
 /// The forge refuses, or does not answer: what it said, and what to do about it. The token is never part of it.
 pub fn post(target: &Target, marker: &str, body: &str, makes_new: bool) -> Result<Option<Posted>, Diagnostic> {
-    let api = Api::new(target)?;
+    let dialect = if target.forge == Forge::GitHub { Dialect::GitHub } else { Dialect::Plain };
+    let api = Api::new(&target.api, dialect, &target.token, None)?;
     let mut pause = PAUSE_FIRST;
     let mut tries = 1;
     loop {

@@ -88,7 +88,7 @@ fn place(target: &Target, note: &Value) -> String {
 }
 
 /// A project's path as one part of an address.
-fn encoded(project: &str) -> String {
+pub(super) fn encoded(project: &str) -> String {
     let byte = |b: u8| match b {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(b).to_string(),
         _ => format!("%{b:02X}"),

@@ -8,7 +8,7 @@ use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 
-use super::{Forge, Target, TokenKind};
+use super::{Token, TokenKind};
 use crate::error::Diagnostic;
 
 /// How long a request may take, and a connection to come about.
@@ -35,6 +35,15 @@ pub(super) struct Refusal {
     pub message: String,
 }
 
+/// What an API wants beside the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// GitHub's media type, and the version of its API.
+    GitHub,
+    /// JSON.
+    Plain,
+}
+
 /// A forge's API.
 pub(super) struct Api {
     client: Client,
@@ -43,27 +52,35 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub fn new(target: &Target) -> Result<Api, Diagnostic> {
+    /// `base` is its address, without `/` at its end; `certificates` are further certificate authorities, in PEM.
+    pub fn new(base: &str, dialect: Dialect, token: &Token, certificates: Option<&[u8]>) -> Result<Api, Diagnostic> {
         // Fails only where it is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut headers = HeaderMap::new();
-        let (name, text) = match target.token.kind {
-            TokenKind::Bearer => (AUTHORIZATION, format!("Bearer {}", target.token.text)),
-            TokenKind::Private => (HeaderName::from_static("private-token"), target.token.text.clone()),
-            TokenKind::Job => (HeaderName::from_static("job-token"), target.token.text.clone()),
+        let (name, text) = match token.kind {
+            TokenKind::Bearer => (AUTHORIZATION, format!("Bearer {}", token.text)),
+            TokenKind::Plain => (AUTHORIZATION, format!("token {}", token.text)),
+            TokenKind::Private => (HeaderName::from_static("private-token"), token.text.clone()),
+            TokenKind::Job => (HeaderName::from_static("job-token"), token.text.clone()),
         };
         let mut secret = HeaderValue::from_str(&text).map_err(|_| Diagnostic::error("the token cannot be sent"))?;
         secret.set_sensitive(true);
         headers.insert(name, secret);
-        match target.forge {
-            Forge::GitHub => {
+        match dialect {
+            Dialect::GitHub => {
                 headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
                 headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
             }
-            Forge::GitLab => drop(headers.insert(ACCEPT, HeaderValue::from_static("application/json"))),
+            Dialect::Plain => drop(headers.insert(ACCEPT, HeaderValue::from_static("application/json"))),
         }
         // A redirection would carry the token along: it is an error instead.
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        for certificate in reqwest::Certificate::from_pem_bundle(certificates.unwrap_or_default())
+            .map_err(|error| Diagnostic::error(format!("the certificate authorities cannot be read: {error}")))?
+        {
+            builder = builder.add_root_certificate(certificate);
+        }
+        let client = builder
             .default_headers(headers)
             .user_agent(concat!("kcfg/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -71,7 +88,7 @@ impl Api {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|error| Diagnostic::error(format!("no HTTP client can be made: {error}")))?;
-        Ok(Api { client, base: target.api.clone(), secret: target.token.text.clone() })
+        Ok(Api { client, base: base.to_owned(), secret: token.text.clone() })
     }
 
     /// Sends a request; `path` begins with `/`. Gives the answer's JSON, or the refusal of the forge.

@@ -1,7 +1,8 @@
-//! The report poster: one comment on a pull or merge request, made once and then kept up to date.
+//! The poster: one comment on a pull or merge request, made once and then kept up to date, and the statuses of commits.
 //!
-//! In: a [`Target`] (worked out of flags and the CI's variables, both handed in) and the comment's text. Out: where it
-//! stands now. Only this module talks to a forge; it needs feature `post`.
+//! In: a [`Target`] (worked out of flags and the CI's variables, both handed in) and the comment's text; or a
+//! [`StatusTarget`] (worked out of a repository's address) and a [`CommitStatus`]. Out: where it stands now. Only this
+//! module talks to a forge's API; it needs feature `post`.
 
 #[cfg(feature = "post")]
 #[path = "enabled.rs"]
@@ -10,16 +11,22 @@ mod client;
 #[path = "disabled.rs"]
 mod client;
 #[cfg(feature = "post")]
+mod commit_status;
+#[cfg(feature = "post")]
 mod github;
 #[cfg(feature = "post")]
 mod gitlab;
 #[cfg(feature = "post")]
 mod http;
+mod status_target;
 mod target;
 
 use std::fmt;
 
 pub use client::post;
+#[cfg(feature = "post")]
+pub use commit_status::set_commit_status;
+pub use status_target::{StatusForge, StatusTarget};
 pub use target::{Asked, target};
 
 /// Where pull requests are.
@@ -58,6 +65,9 @@ pub struct Token {
 enum TokenKind {
     /// `Authorization: Bearer`.
     Bearer,
+    /// `Authorization: token`: Gitea's.
+    #[cfg(feature = "post")]
+    Plain,
     /// `PRIVATE-TOKEN`: GitLab's tokens of people, projects and groups.
     Private,
     /// `JOB-TOKEN`: what GitLab gives to each job.
@@ -79,4 +89,39 @@ pub enum Posted {
     Updated(String),
     /// It said so already.
     Unchanged(String),
+}
+
+/// How a commit does somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitState {
+    /// All is as it should be.
+    Success,
+    /// Something is not.
+    Failure,
+    /// That is not known yet.
+    Pending,
+}
+
+impl CommitState {
+    /// As it is written in logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            CommitState::Success => "success",
+            CommitState::Failure => "failure",
+            CommitState::Pending => "pending",
+        }
+    }
+}
+
+/// A line beside a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// The commit's id, in full.
+    pub commit: String,
+    /// What tells it from the lines of others: `kcfg/prod`.
+    pub context: String,
+    /// How it does.
+    pub state: CommitState,
+    /// Why, in a few words; more than 140 characters are cut off.
+    pub description: String,
 }

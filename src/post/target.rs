@@ -98,12 +98,6 @@ fn check(forge: Forge, api: &str, project: &str, token: &Token) -> Result<(), Di
         return Err(Diagnostic::error(format!("{variable} is no address of an API: `{api}`"))
             .help(format!("such as {}", if forge == Forge::GitHub { GITHUB_API } else { GITLAB_API })));
     }
-    let is_name = |part: &str| {
-        !part.is_empty()
-            && part != "."
-            && part != ".."
-            && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
     let parts: Vec<&str> = project.split('/').collect();
     let is_right = parts.iter().all(|part| is_name(part)) && (forge == Forge::GitLab || parts.len() == 2);
     if !is_right {
@@ -115,6 +109,12 @@ fn check(forge: Forge, api: &str, project: &str, token: &Token) -> Result<(), Di
             .help("set the variable to the token alone, without quotes or line feeds"));
     }
     Ok(())
+}
+
+/// Whether a part of a project's path is one.
+pub(super) fn is_name(part: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !part.is_empty() && part != "." && part != ".." && part.chars().all(is_plain)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::control_plane::{Parts, Shared, eventually};
+use crate::forge::{Forge, Kind, TOKEN};
 use crate::git_servers::{HttpServer, SshServer, fixture};
 use crate::running_loop::Loop;
 use crate::site::{Site, config_map, config_maps, value};
@@ -149,4 +150,66 @@ fn a_server_that_takes_no_tag_holds_up_nothing() {
     tells(&site, "the third is told", |commit, state| commit == third && state["result"] == "ok");
     let log = running.stop();
     assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn a_forge_shows_beside_each_commit_what_became_of_it() {
+    let site = Site::new(&PLANE, "told-forge");
+    site.write("web", &config_map("web", "first"));
+    site.render();
+    let first = site.repo.commit("first");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    fs::create_dir(folder.path().join("shop")).expect("the folder is ours");
+    symlink(site.repo.path(), folder.path().join("shop/config")).expect("the folder is ours");
+    let url = format!("file://{}/shop/config", folder.path().display());
+    let forge = Forge::start(Kind::Gitea);
+    let token = write_file(&site, "report-token", &format!("{TOKEN}\n"));
+    let args = ["--git-report", "tag,gitea", "--git-report-api", &forge.url, "--git-report-token-file", &token];
+    let known = || forge.state.lock().expect("no panic").statuses.clone();
+    let shows = |commit: &str, state: &str, text: &str| {
+        let what = format!("{commit} shows {state}");
+        eventually(Duration::from_secs(40), &what, || {
+            let known = known();
+            let last = known.iter().rev().find(|status| status.commit == commit);
+            last.is_some_and(|last| {
+                last.context == "kcfg/told-forge" && last.state == state && last.description.contains(text)
+            })
+        });
+    };
+    // The forge is down at first.
+    forge.fault("GET ", 503, &[], serde_json::json!({"message": "down"}));
+    let running = Loop::follow(&site, "one", &url, &[&args[..], &["--init"]].concat());
+    running.says("cannot be told in Git", 1);
+    tells(&site, "the tag is not held up by that", |commit, _| commit == first);
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: key, namespace: NAME}\ntype: kubernetes.io/tls\nstringData: {a: hunter2}\n";
+    site.write("web", &(config_map("web", "second") + secret));
+    site.render();
+    let second = site.repo.commit("second");
+    running.nudge();
+    shows(&second, "failure", "1 applied, 1 failed; web core/Secret/told-forge/key: ");
+    site.write("web", &config_map("web", "third"));
+    site.render();
+    let third = site.repo.commit("third");
+    running.nudge();
+    shows(&third, "success", "1 applied");
+    // A loop that begins anew finds that all is told.
+    running.stop();
+    let before = known().len();
+    let running = Loop::follow(&site, "two", &url, &args);
+    running.says("\"message\":\"synchronised\"", 1);
+    let same = "kcfg_git_reports_total{environment=\"told-forge\",result=\"same\"} 2";
+    eventually(Duration::from_secs(20), "it looks", || running.get("/metrics").contains(same));
+    assert_eq!(known().len(), before);
+    // It is the commit that cannot be applied which is to blame.
+    let environment =
+        "apiVersion: kcfg.dev/v1\nkind: Environment\nmetadata: {name: NAME}\nspec: {cluster: {uid: other}}\n";
+    site.write("environment", environment);
+    site.render();
+    let fourth = site.repo.commit("fourth");
+    running.nudge();
+    shows(&fourth, "failure", "other");
+    tells(&site, "the tag says so too", |commit, state| commit == third && state["attempted"] == fourth.as_str());
+    let log = running.stop();
+    assert!(!log.contains(TOKEN) && !known().iter().any(|status| status.description.contains("hunter2")), "{log}");
+    forge.log();
 }

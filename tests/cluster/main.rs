@@ -10,6 +10,9 @@ mod clock;
 mod control_plane;
 mod events;
 mod faults;
+#[path = "../forge.rs"]
+#[allow(dead_code)] // the tests of comments use the rest
+mod forge;
 mod git_faults;
 mod git_report;
 mod git_servers;

@@ -47,6 +47,8 @@ pub(super) struct Leading {
     pub(super) told: BTreeMap<String, Timestamp>,
     /// What the last synchronisation could not do; none before the first.
     pub(super) problems: Option<Vec<Problem>>,
+    /// The commit that was looked at last.
+    pub(super) attempted: String,
     /// Tells the Git server.
     pub(super) teller: Teller,
     /// What happened that is not told as an Event yet.
@@ -220,6 +222,7 @@ impl Leading {
         let begin = Instant::now();
         let metrics = self.board.metrics.clone();
         let commit = fetched.commit.clone();
+        self.attempted = commit.to_string();
         let requests = synchroniser.client().requests();
         let source = Source::Commit { git: fetched.git.clone(), commit: commit.clone(), prefix: String::new() };
         let environment = self.environment.clone();
@@ -283,7 +286,8 @@ impl Leading {
         // Before the first synchronisation of this process its problems are not known.
         if self.problems.is_some() || status.error.is_some() {
             let problems = self.problems.as_deref().unwrap_or_default();
-            self.teller.tell(Told::new(status, problems, suspensions, now));
+            let told = Told::new(status, problems, suspensions, now);
+            self.teller.tell(told.with_attempted(&self.attempted));
         }
     }
 

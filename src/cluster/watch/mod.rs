@@ -33,7 +33,7 @@ use super::lease::{Attempt, Lease, RENEW_PERIOD};
 use super::server::{Board, serve};
 use super::teller::{Place, Teller};
 use super::webhook::WebhookSecret;
-use super::{RemoteOptions, WatchOptions};
+use super::{GitReport, RemoteOptions, WatchOptions};
 use crate::error::Diagnostic;
 use fights::Fights;
 use follow::follow;
@@ -73,8 +73,15 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
     let secret = webhook_secret.map(|text| WebhookSecret::new(&text)).transpose();
     let secret = secret.map_err(|problem| Diagnostic::error(problem).help("put a long random text into its file"))?;
     let board = Arc::new(Board::new(&environment, secret));
-    let remote = GitRemote::new(&url, &reference, certificates, &cache_folder)?;
-    let place = |_| Place { endpoint: remote.endpoint().clone(), credentials: credentials.clone() };
+    let remote = GitRemote::new(&url, &reference, certificates.clone(), &cache_folder)?;
+    let place = |report| match report {
+        GitReport::Tag => Place::Tag { endpoint: remote.endpoint().clone(), credentials: credentials.clone() },
+        GitReport::CommitStatus(target) => Place::CommitStatus {
+            target,
+            certificates: certificates.clone(),
+            credentials: options.report_credentials.clone(),
+        },
+    };
     let places: Vec<Place> = git_reports.into_iter().map(place).collect();
     (sync.follows, sync.reference) = (Some(remote.url()), Some(remote.reference().to_owned()));
     if let Some(address) = listen {
@@ -109,6 +116,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             fights: Fights::default(),
             told: BTreeMap::new(),
             problems: None,
+            attempted: String::new(),
             teller: Teller::start(&places, &board.metrics, &log.log),
             events: Vec::new(),
             event_trouble: String::new(),
