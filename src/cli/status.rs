@@ -98,15 +98,23 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
 fn recorded(args: &Args, repository: Option<&Repository>) -> Result<Vec<EnvironmentState>, Diagnostic> {
     let names = repository.and_then(|repository| repository.environments().ok());
     let names: BTreeSet<String> = names.into_iter().flat_map(|found| found.names).collect();
-    let is_wanted = |name: &str| args.selector.as_ref().is_none_or(|selector| selector.matches_environment(name));
-    let mut found = cluster::status(&args.cluster.target(), &names, is_wanted)?;
+    let found = cluster::status(&args.cluster.target(), &names, args.selector.as_ref())?;
     let Some(selector) = &args.selector else { return Ok(found) };
     if found.is_empty() {
         let help = "`kcfg status` shows what the cluster has; name another one with --context";
         return Err(Diagnostic::error(format!("`{selector}` matches no environment of this cluster")).help(help));
     }
-    for state in &mut found {
-        state.releases.retain(|release| selector.matches_release(&state.name, &release.name));
+    if !selector.is_whole_environments() && !found.iter().any(EnvironmentState::has_anything) {
+        let is_release = |state: &EnvironmentState| {
+            state.left_out.iter().any(|release| selector.matches_release(&state.name, release))
+        };
+        if found.iter().any(is_release) {
+            let error = Diagnostic::error(format!("`{selector}` matches no object that was applied"));
+            return Err(error.help("`kcfg status ENV/RELEASE` shows the release; the rendered tree has its objects"));
+        }
+        let environments = found.iter().map(|state| state.name.as_str());
+        let releases = found.iter().flat_map(|state| state.left_out.iter().map(String::as_str));
+        return Err(selector.matches_nothing(environments, releases));
     }
     Ok(found)
 }
@@ -390,6 +398,7 @@ mod tests {
             suspensions: Ok(Suspensions { environment: "prod".into(), ..Suspensions::default() }),
             lease: Some(LeaseStatus { holder: "a".into(), renewed, seconds: 60 }),
             releases: Vec::new(),
+            left_out: Vec::new(),
         };
         let lag = Lag { commits: 2, oldest: now.as_second() - 3600 };
         let show = |state: &EnvironmentState, max: Option<Duration>| {

@@ -72,6 +72,12 @@ pub fn run(args: &Args, output: &Output) -> Result<Status, Vec<Diagnostic>> {
     let request = SuspendRequest { selector: args.selector.clone(), until, reason: reason.to_owned(), by };
     let done = cluster::suspend(&args.cluster.target(), &request).map_err(|error| vec![error])?;
     for suspended in done {
+        if suspended.is_unknown {
+            let warning = format!("{} has no object that `{}` names", suspended.environment, args.selector);
+            let help =
+                format!("if that is a slip, `kcfg resume {}`; objects of that name are left alone", args.selector);
+            output.report([Diagnostic::warning(warning).help(help).into()]);
+        }
         let what = match (args.selector.is_whole_environments(), args.selector.is_within_release()) {
             (true, _) => "the whole environment".to_owned(),
             (_, true) => format!("objects of {}", suspended.releases.join(", ")),

@@ -41,7 +41,7 @@ pub fn follow(_options: WatchOptions) -> Result<(), Vec<Diagnostic>> {
 pub fn status(
     _target: &Target,
     _names: &BTreeSet<String>,
-    _is_wanted: impl Fn(&str) -> bool,
+    _selector: Option<&Selector>,
 ) -> Result<Vec<EnvironmentState>, Diagnostic> {
     Err(missing())
 }

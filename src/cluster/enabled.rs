@@ -75,17 +75,18 @@ pub fn apply(
     })
 }
 
-/// What the clusters say of their environments that `is_wanted`: those that have a record, and those of these names.
+/// What the cluster says of what a selector names, everything if there is none: of the environments that have a record, and
+/// those of these names.
 ///
 /// # Errors
 /// The cluster does not answer, or forbids it.
 pub fn status(
     target: &Target,
     names: &BTreeSet<String>,
-    is_wanted: impl Fn(&str) -> bool,
+    selector: Option<&Selector>,
 ) -> Result<Vec<EnvironmentState>, Diagnostic> {
     ask(target, async |client| {
-        let found = survey::survey(&client, names, is_wanted).await;
+        let found = survey::survey(&client, names, selector).await;
         found.map_err(|failure| failure.diagnostic("read the records of the environments"))
     })
 }

@@ -30,6 +30,7 @@
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
 //! | `drifted` | what a record remembers of drift |
 //! | `status`, `record` | how environments and releases stand: the data, and the record of an environment in the cluster |
+//! | `narrow` | that, narrowed to what a selector names |
 //! | `told`, `teller` | what of that is told in Git, as a tag; telling it |
 //! | `suspend`, `survey` | what people ask for by hand: leaving things alone, and seeing how they stand |
 //! | `event`, `recorder` | what is told as Kubernetes Events; sending them |
@@ -37,6 +38,7 @@
 //! | `sync` | one synchronisation from end to end: `Synchroniser` |
 
 pub mod drifted;
+mod narrow;
 mod options;
 mod report;
 pub mod status;

@@ -88,6 +88,8 @@ pub struct Suspended {
     pub releases: Vec<String>,
     /// Who is noted to have asked.
     pub by: String,
+    /// Whether the selector names an object that none of them has now.
+    pub is_unknown: bool,
 }
 
 /// An environment in which suspensions ended.

@@ -12,7 +12,9 @@ use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::manifest::ObjectId;
 use crate::plan::{Entry, Inventory, OWN_NAMESPACE, ShortHash};
+use crate::repo::Selector;
 
 use super::client::{APPLY_PATCH, Accept, Call, Client, Failure, query, segment};
 
@@ -247,6 +249,33 @@ impl Parent {
             delete(client, name).await?;
         }
         Ok(())
+    }
+
+    /// Whether a release may hold something that a selector names. For certain where the selector has a name and no
+    /// pattern for it, since the inventory knows objects by the hashes of their ids alone.
+    pub fn may_hold(&self, environment: &str, selector: &Selector) -> bool {
+        if !selector.matches_release(environment, &self.release) {
+            return false;
+        }
+        if !selector.is_within_release() {
+            return true;
+        }
+        let kinds = self.kinds.iter().map(|text| text.split_once('.').unwrap_or((text, "")));
+        let mut kinds = kinds.filter(|(kind, _)| selector.matches_kind(kind));
+        let Some(name) = selector.literal_name() else { return kinds.next().is_some() };
+        let namespaces = self.namespaces.iter().map(|name| Some(name.as_str())).chain([Some(OWN_NAMESPACE), None]);
+        let namespaces: Vec<Option<&str>> = namespaces.collect();
+        kinds.any(|(kind, group)| {
+            namespaces.iter().any(|namespace| {
+                let id = ObjectId {
+                    group: group.into(),
+                    kind: kind.into(),
+                    namespace: namespace.map(Into::into),
+                    name: name.as_str().into(),
+                };
+                self.inventory.entries.contains_key(&ShortHash::of_id(&id))
+            })
+        })
     }
 
     /// The version of one of its ConfigMaps that was read or written last.

@@ -148,8 +148,10 @@ pub struct EnvironmentState {
     pub suspensions: Result<Suspensions, Diagnostic>,
     /// Who applies; none where no loop ever did.
     pub lease: Option<LeaseStatus>,
-    /// Its releases, by name.
+    /// Its releases, by name; those that were asked for.
     pub releases: Vec<ReleaseStatus>,
+    /// The names of its other releases.
+    pub left_out: Vec<String>,
 }
 
 /// A moment, as records hold it: seconds are enough.

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::client::{Accept, Call, Client, Failure, query};
 use super::lease;
+use super::narrow::is_meant;
 use super::parent::{COMMIT_KEY, DIGEST_KEY, OBJECTS_KEY, PARENT_LABEL, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY};
 use super::record::Record;
-use super::status::{EnvironmentState, LeaseStatus, ReleaseStatus};
+use super::status::{EnvironmentState, LeaseStatus, Problem, ReleaseStatus};
 use crate::plan::OWN_NAMESPACE;
+use crate::repo::Selector;
 
 /// Parents that one page of a list holds.
 const PAGE: usize = 500;
@@ -25,8 +27,9 @@ pub type Releases = BTreeMap<String, Vec<String>>;
 pub async fn survey(
     client: &Client,
     names: &BTreeSet<String>,
-    is_wanted: impl Fn(&str) -> bool,
+    selector: Option<&Selector>,
 ) -> Result<Vec<EnvironmentState>, Failure> {
+    let is_wanted = |name: &str| selector.is_none_or(|selector| selector.matches_environment(name));
     let (records, leases) = tokio::try_join!(Record::list(client), leases(client))?;
     let mut found = Vec::new();
     let all: BTreeSet<&String> = names.iter().chain(records.keys()).filter(|name| is_wanted(name)).collect();
@@ -37,15 +40,31 @@ pub async fn survey(
             continue;
         }
         let empty = || Ok(crate::plan::Suspensions { environment: name.clone(), ..Default::default() });
-        found.push(EnvironmentState {
+        let (asked, others): (Vec<Parent>, Vec<Parent>) =
+            parents.into_values().partition(|parent| selector.is_none_or(|selector| is_asked(parent, name, selector)));
+        let mut state = EnvironmentState {
             name: name.clone(),
             status: record.and_then(|record| record.status.clone()),
             suspensions: record.map_or_else(empty, |record| record.suspensions.clone()),
             lease: leases.get(&lease::lease_name(name)).cloned(),
-            releases: parents.into_values().map(release).collect(),
-        });
+            releases: asked.into_iter().map(release).collect(),
+            left_out: others.into_iter().map(|parent| parent.release).collect(),
+        };
+        if let Some(selector) = selector {
+            state.narrow(selector);
+        }
+        found.push(state);
     }
     Ok(found)
+}
+
+/// Whether a release has something that a selector names, among its members or among its hooks that have problems.
+fn is_asked(parent: &Parent, environment: &str, selector: &Selector) -> bool {
+    let problems = parent.status.get(PROBLEMS_KEY).and_then(|text| serde_json::from_str(text).ok());
+    let problems: Vec<Problem> = problems.unwrap_or_default();
+    let is_meant =
+        |problem: &Problem| !problem.object.is_empty() && is_meant(selector, environment, &parent.release, problem);
+    parent.may_hold(environment, selector) || problems.iter().any(is_meant)
 }
 
 fn release(parent: Parent) -> ReleaseStatus {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::{Accept, Call, Client, Failure, JSON};
+use super::parent::Parent;
 use super::record::change_suspensions;
 use super::survey::{Releases, environments};
 use super::{Resumed, SuspendRequest, Suspended};
@@ -50,7 +51,12 @@ pub async fn suspend(client: &Client, request: &SuspendRequest, now: Timestamp) 
             Ok(suspensions)
         });
         written.await?;
-        done.push(Suspended { environment: environment.clone(), releases, by: by.clone() });
+        // What is not there yet may be suspended too; but it may be a slip.
+        let is_unknown = request.selector.literal_name().is_some()
+            && Parent::list(client, environment)
+                .await
+                .is_ok_and(|parents| !parents.values().any(|parent| parent.may_hold(environment, &request.selector)));
+        done.push(Suspended { environment: environment.clone(), releases, by: by.clone(), is_unknown });
     }
     Ok(done)
 }

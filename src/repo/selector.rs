@@ -39,6 +39,11 @@ impl Selector {
         self.kind.as_ref().is_none_or(|glob| glob.matches_ignoring_case(kind))
     }
 
+    /// The one name of an object that it names; none where it has none, or a pattern.
+    pub fn literal_name(&self) -> Option<String> {
+        self.name.as_ref()?.literal()
+    }
+
     /// Whether all that another selector names lies within this one; its globs count as the texts that they are.
     pub fn encloses(&self, other: &Selector) -> bool {
         let is_within = |own: Option<&Glob>, other: Option<&Glob>, ignores_case: bool| match (own, other) {

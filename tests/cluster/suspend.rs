@@ -36,6 +36,25 @@ fn what_is_suspended_is_left_alone_by_an_apply_until_it_is_resumed() {
 
     let wrong = site.kcfg(&["suspend", "glass/webb", "--for", "1h", "--reason", "x"]).code(2);
     assert!(wrong.stderr.contains("did you mean `glass/web`?"), "{}", wrong.stderr);
+    let slip = site.kcfg(&["suspend", "glass/web/configmap/wbe", "--for", "1h", "--reason", "x"]).code(0);
+    assert!(slip.stderr.contains("glass has no object that `glass/web/configmap/wbe` names"), "{}", slip.stderr);
+    site.kcfg(&["resume", "glass/web/configmap/wbe"]).code(0);
+    let known = site.kcfg(&["suspend", "glass/web/configmap/web", "--for", "1h", "--reason", "x"]).code(0);
+    assert_eq!(known.stderr, "");
+    site.kcfg(&["resume", "glass/web/configmap/web"]).code(0);
+    // Status of a part.
+    let releases = |selector: &str| {
+        let shown = site.kcfg(&["status", selector, "--format", "json"]).code(0).stdout;
+        let shown: Value = serde_json::from_str(&shown).expect("it is JSON");
+        let list = shown["environments"][0]["releases"].as_array().expect("a list").clone();
+        list.iter().map(|release| release["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(releases("glass/*/configmap"), ["api", "web"]);
+    assert_eq!(releases("glass/*/ConfigMap/web"), ["web"]);
+    let none = site.kcfg(&["status", "glass/web/ConfigMap/api"]).code(2);
+    assert!(none.stderr.contains("`glass/web/ConfigMap/api` matches no object that was applied"), "{}", none.stderr);
+    let none = site.kcfg(&["status", "glass/webb"]).code(2);
+    assert!(none.stderr.contains("did you mean `glass/web`?"), "{}", none.stderr);
     let done = site.kcfg(&["suspend", "glass/web", "--for", "1h", "--reason", "trying something"]).code(0);
     assert!(done.stdout.contains("glass: suspended until"), "{}", done.stdout);
     let digest = |name: &str| {

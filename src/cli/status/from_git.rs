@@ -52,10 +52,10 @@ fn state(tag: &Tag, selector: Option<&Selector>) -> Option<(EnvironmentState, Op
         format!("the tag {} was moved by hand: it tells of {commit}, and is at {at}", tag.name)
     });
     let suspensions = told.suspensions();
-    let mut status = told.status;
+    let (status, releases, left_out) = (Some(told.status), Vec::new(), Vec::new());
+    let mut state = EnvironmentState { name, status, suspensions, lease: None, releases, left_out };
     if let Some(selector) = selector {
-        let is_meant = |release: &str| release.is_empty() || selector.matches_release(&name, release);
-        status.problems.retain(|problem| is_meant(&problem.release));
+        state.narrow(selector);
     }
-    Some((EnvironmentState { name, status: Some(status), suspensions, lease: None, releases: Vec::new() }, moved))
+    Some((state, moved))
 }
