@@ -9,8 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::chart::{ChartFile, EngineKind};
 use crate::engine::Capabilities;
 use crate::error::{Diagnostic, nearest};
-use crate::manifest::Manifest;
-use crate::release::{ReleaseValues, ValuesFile};
+use crate::release::{RawFile, ReleaseValues, ValuesFile};
 use crate::rendered::Header;
 use crate::values::{Layer, float_numbers};
 use crate::yaml::{self, Node, ReadOptions, Value};
@@ -38,7 +37,7 @@ pub struct Job {
 #[derive(Debug)]
 pub enum Content {
     /// The raw manifests of one file.
-    Raw(Vec<Manifest>),
+    Raw(RawFile),
     /// A chart with values.
     Release(Box<ReleaseContent>),
 }
@@ -123,7 +122,9 @@ impl Job {
         all.text(&self.folder);
         all.text(&self.namespace);
         match &self.content {
-            Content::Raw(manifests) => manifests.iter().for_each(|manifest| all.node(&manifest.node)),
+            Content::Raw(file) => {
+                file.objects().map_err(|error| vec![error])?.iter().for_each(|object| all.node(object));
+            }
             Content::Release(release) => {
                 all.text(&release.name);
                 all.text(if release.skip_crds { "without CRDs" } else { "with CRDs" });

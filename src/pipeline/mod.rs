@@ -194,8 +194,10 @@ fn documents(context: &Context, job: &Job) -> Result<Pending, Vec<Diagnostic>> {
         warnings: Vec::new(),
     };
     let release = match &job.content {
-        Content::Raw(manifests) => {
-            pending.manifests = manifests.clone();
+        Content::Raw(file) => {
+            let objects = file.objects().map_err(|error| vec![error])?;
+            let manifest = |object| Manifest::raw(file.source.name.clone(), &file.source, object);
+            pending.manifests = objects.into_iter().map(manifest).collect();
             return Ok(pending);
         }
         Content::Release(release) => release,

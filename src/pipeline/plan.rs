@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::engine::{Capabilities, KubeVersion};
 use crate::error::Diagnostic;
-use crate::manifest::{self, Manifest, Scope, Scopes};
+use crate::manifest::{self, Scope, Scopes};
 use crate::release::{self, Environment, EnvironmentDocs, Release, ReleaseValues};
 use crate::rendered::{self, Folder, RENDERED_FOLDER};
 use crate::repo::{Lock, RELEASES_FOLDER, Repository, Selector};
@@ -229,7 +229,7 @@ fn rendered_environments(rendered: &Path) -> Vec<String> {
 pub(super) fn environment_plan(
     repository: &Repository,
     resolver: &mut Resolver<'_>,
-    docs: EnvironmentDocs,
+    mut docs: EnvironmentDocs,
     selectors: &[Selector],
 ) -> EnvironmentPlan {
     let environment_name = docs.name.clone();
@@ -289,19 +289,17 @@ pub(super) fn environment_plan(
             Err(error) => plan.refused.push((name, vec![*error])),
         }
     }
-    for raw in docs.raw.iter().filter(|raw| selected(&raw.folder)) {
+    for raw in std::mem::take(&mut docs.raw).into_iter().filter(|raw| selected(&raw.folder)) {
         if let Some(skip) = repository.settings.skip_of(&docs.name, &raw.folder) {
-            plan.skipped.push((raw.folder.clone(), skip.reason.clone()));
+            plan.skipped.push((raw.folder, skip.reason.clone()));
             continue;
         }
-        let manifest =
-            |object: &release::RawManifest| Manifest::raw(raw.source.name.clone(), &raw.source, object.node.clone());
         plan.jobs.push(Job {
             environment: docs.name.clone(),
             folder: raw.folder.clone(),
             namespace: manifest::DEFAULT_NAMESPACE.to_owned(),
             source: raw.source.name.clone(),
-            content: Content::Raw(raw.objects.iter().map(manifest).collect()),
+            content: Content::Raw(raw),
         });
     }
     for refused in docs.refused.iter().filter(|refused| selected(&refused.folder)) {

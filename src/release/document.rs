@@ -20,14 +20,18 @@ pub(super) struct Document {
     pub(super) span: Span,
 }
 
-/// What the files hold.
+/// What a file holds.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     pub(super) documents: Vec<Document>,
+    /// Whether these are all that [`yaml::read_all`] gives for the file but for blank ones, in the same order.
+    pub(super) is_as_written: bool,
     pub(super) errors: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
     /// Whether a text that could not be read looks like an Environment document.
     pub(super) is_environment_unreadable: bool,
+    /// Whether items of a list became documents.
+    is_split: bool,
 }
 
 /// Our own API group.
@@ -37,20 +41,20 @@ pub(super) const KCFG_GROUP: &str = "kcfg.dev";
 const LIST_DEPTH_MAX: usize = 8;
 
 impl Documents {
-    pub(super) fn read(sources: &[Arc<Source>]) -> Documents {
+    pub(super) fn read(source: &Arc<Source>) -> Documents {
         let mut all = Documents::default();
-        for source in sources {
-            all.read_source(source);
-        }
+        all.read_source(source);
         all
     }
 
     fn read_source(&mut self, source: &Arc<Source>) {
         let options = ReadOptions::default();
         if let Ok(documents) = yaml::read_all(source, &options) {
+            let written = documents.iter().filter(|document| !is_blank(document)).count();
             for document in documents {
                 self.add(source, document);
             }
+            self.is_as_written = !self.is_split && self.documents.len() == written;
             return;
         }
         // Something in it is no YAML. A line that begins with `---` ends a document wherever it stands, so the other
@@ -68,8 +72,7 @@ impl Documents {
     }
 
     fn add(&mut self, source: &Arc<Source>, document: yaml::Document) {
-        let is_blank = document.node.is_null() && document.node.span.start == document.node.span.end;
-        if document.is_empty || is_blank {
+        if is_blank(&document) {
             return;
         }
         let warnings = document.warnings;
@@ -122,6 +125,7 @@ impl Documents {
                 && let Some(yaml::Value::Seq(items)) = items
                 && items.iter().any(is_release_or_list)
             {
+                self.is_split = true;
                 for item in std::mem::take(items) {
                     self.add_node(source, item, depth + 1);
                 }
@@ -133,6 +137,11 @@ impl Documents {
         self.documents.push(Document { source: source.clone(), node, group: group.clone(), version, kind, span });
         Some(group)
     }
+}
+
+/// Whether a document holds nothing.
+pub(super) fn is_blank(document: &yaml::Document) -> bool {
+    document.is_empty || document.node.is_null() && document.node.span.start == document.node.span.end
 }
 
 /// Whether an item of a list has to be looked at as a document of its own.

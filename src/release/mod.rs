@@ -18,9 +18,9 @@ mod values_from;
 
 use std::sync::Arc;
 
-use crate::error::{Diagnostic, Place, Source};
-use crate::yaml::Node;
+use crate::error::{Diagnostic, Place, Source, Span};
 use crate::yaml::fields::Text;
+use crate::yaml::{self, Node};
 
 pub use environment::{ClusterIdentity, Drift, Environment, PruneBudget, Scope, SecretPolicy};
 pub use names::{
@@ -184,17 +184,35 @@ pub struct RawFile {
     pub folder: String,
     /// The file.
     pub source: Arc<Source>,
-    /// The objects in the order they were written; a `kind: List` is one of them.
-    pub objects: Vec<RawManifest>,
+    /// Where the kind of each object stands, in the order they were written.
+    pub kinds: Vec<Span>,
+    objects: RawObjects,
 }
 
-/// A Kubernetes object that passes through.
+/// Thousands of objects take twenty times the memory of their text, and are wanted one file at a time.
 #[derive(Debug, Clone)]
-pub struct RawManifest {
-    /// The object: a mapping with apiVersion and kind.
-    pub node: Node,
-    /// Where its kind stands.
-    pub place: Place,
+enum RawObjects {
+    /// The file holds nothing else.
+    InText,
+    /// Those of a file that holds more.
+    Read(Vec<Node>),
+}
+
+impl RawFile {
+    /// The objects, mappings with apiVersion and kind, in the order they were written; a `kind: List` is one of them.
+    ///
+    /// # Errors
+    /// None is expected: the text was read before.
+    pub fn objects(&self) -> Result<Vec<Node>, Diagnostic> {
+        match &self.objects {
+            RawObjects::Read(nodes) => Ok(nodes.clone()),
+            RawObjects::InText => {
+                let documents = yaml::read_all(&self.source, &yaml::ReadOptions::default())?;
+                let written = documents.into_iter().filter(|document| !document::is_blank(document));
+                Ok(written.map(|document| document.node).collect())
+            }
+        }
+    }
 }
 
 #[cfg(test)]

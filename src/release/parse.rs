@@ -5,32 +5,42 @@ use std::sync::Arc;
 
 use super::document::{Document, Documents, KCFG_GROUP};
 use super::names::raw_folder;
-use super::values_from::Beside;
-use super::{DocumentName, EnvironmentDocs, RawFile, RawManifest, Refused, Release, environment, flux};
+use super::values_from::{Beside, may_refer};
+use super::{DocumentName, EnvironmentDocs, RawFile, RawObjects, Refused, Release, environment, flux};
 use super::{helm_operator, kcfg, removal};
-use crate::error::{Diagnostic, Place, Source, nearest};
+use crate::error::{Diagnostic, Place, Source, Span, nearest};
 use crate::yaml::fields::Fields;
 use crate::yaml::{Map, Node};
 
 /// Reads all documents of an environment. `env` is its folder's name; the names of `sources` are paths from the
 /// repository's root.
 pub fn parse_environment(env: &str, sources: &[Arc<Source>]) -> EnvironmentDocs {
-    let read = Documents::read(sources);
-    let mut docs = EnvironmentDocs {
-        name: env.to_string(),
-        errors: read.errors,
-        warnings: read.warnings,
-        is_blocked: read.is_environment_unreadable,
-        ..EnvironmentDocs::default()
-    };
+    let mut docs = EnvironmentDocs { name: env.to_string(), ..EnvironmentDocs::default() };
+    let may_refer = sources.iter().any(|source| may_refer(&source.text));
     let mut ours = Vec::new();
     let mut raw = Vec::new();
-    for document in read.documents {
-        match role(&document) {
-            Role::Raw => raw.push(document),
-            Role::LeftOut(warning) => docs.warnings.push(warning),
-            Role::Unknown(error) => docs.errors.push(error),
-            role => ours.push((role, document)),
+    for source in sources {
+        let read = Documents::read(source);
+        docs.errors.extend(read.errors);
+        docs.warnings.extend(read.warnings);
+        docs.is_blocked |= read.is_environment_unreadable;
+        let raw_before = raw.len();
+        let mut is_raw = read.is_as_written;
+        for document in read.documents {
+            let role = role(&document);
+            is_raw &= matches!(role, Role::Raw);
+            match role {
+                Role::Raw => raw.push(Raw { document, is_in_text: false }),
+                Role::LeftOut(warning) => docs.warnings.push(warning),
+                Role::Unknown(error) => docs.errors.push(error),
+                role => ours.push((role, document)),
+            }
+        }
+        for raw in raw.iter_mut().skip(raw_before).filter(|_| is_raw) {
+            raw.is_in_text = true;
+            if !may_refer {
+                raw.document.node = Node::new(crate::yaml::Value::Null);
+            }
         }
     }
     let beside = Beside::new(&raw);
@@ -57,6 +67,13 @@ pub fn parse_environment(env: &str, sources: &[Arc<Source>]) -> EnvironmentDocs 
     sort_raw(env, raw, &mut docs);
     docs.refused.sort_by(|a, b| a.folder.cmp(&b.folder));
     docs
+}
+
+/// A document that passes through.
+pub(super) struct Raw {
+    pub(super) document: Document,
+    /// Whether its file holds nothing else, and can be read again: the node may be missing then.
+    is_in_text: bool,
 }
 
 /// What a document is to us.
@@ -256,19 +273,22 @@ fn sort_releases(by_name: BTreeMap<DocumentName, Vec<Parsed>>, docs: &mut Enviro
 
 /// Gives each file with raw manifests its folder. Where a release of the environment has the file's name, the folder
 /// of the raw manifests gets the suffix `_raw`, which no release's name can have.
-fn sort_raw(env: &str, raw: Vec<Document>, docs: &mut EnvironmentDocs) {
-    let mut files: Vec<(Arc<Source>, Vec<RawManifest>)> = Vec::new();
-    for document in raw {
-        let place = Place { source: document.source.clone(), span: document.span };
-        let manifest = RawManifest { node: document.node, place };
-        match files.last_mut() {
-            Some((source, objects)) if Arc::ptr_eq(source, &document.source) => objects.push(manifest),
-            _ => files.push((document.source, vec![manifest])),
+fn sort_raw(env: &str, raw: Vec<Raw>, docs: &mut EnvironmentDocs) {
+    let mut files: Vec<(Arc<Source>, Vec<Span>, RawObjects)> = Vec::new();
+    for Raw { document, is_in_text } in raw {
+        if !files.last().is_some_and(|(source, ..)| Arc::ptr_eq(source, &document.source)) {
+            let objects = if is_in_text { RawObjects::InText } else { RawObjects::Read(Vec::new()) };
+            files.push((document.source.clone(), Vec::new(), objects));
+        }
+        let Some((_, kinds, objects)) = files.last_mut() else { continue };
+        kinds.push(document.span);
+        if let RawObjects::Read(nodes) = objects {
+            nodes.push(document.node);
         }
     }
     let prefix = format!("releases/{env}/");
     let mut by_folder: BTreeMap<String, Vec<RawFile>> = BTreeMap::new();
-    for (source, objects) in files {
+    for (source, kinds, objects) in files {
         let below = source.name.strip_prefix(&prefix).unwrap_or(&source.name);
         let folder = raw_folder(below).and_then(|folder| {
             let is_taken = docs.releases.iter().any(|release| release.name.as_str().eq_ignore_ascii_case(&folder))
@@ -277,7 +297,12 @@ fn sort_raw(env: &str, raw: Vec<Document>, docs: &mut EnvironmentDocs) {
         });
         match folder {
             Ok(folder) => {
-                by_folder.entry(folder.to_ascii_lowercase()).or_default().push(RawFile { folder, source, objects });
+                by_folder.entry(folder.to_ascii_lowercase()).or_default().push(RawFile {
+                    folder,
+                    source,
+                    kinds,
+                    objects,
+                });
             }
             Err(why) => docs.errors.push(
                 Diagnostic::error(format!("the rendered folder for this file's path {why}"))
@@ -294,7 +319,7 @@ fn sort_raw(env: &str, raw: Vec<Document>, docs: &mut EnvironmentDocs) {
         let names: Vec<&str> = files.iter().map(|file| &*file.source.name).collect();
         let error =
             Diagnostic::error(format!("{} would share the rendered folder {}", names.join(" and "), files[0].folder))
-                .at(&files[0].source, files[0].objects[0].place.span)
+                .at(&files[0].source, files[0].kinds[0])
                 .help("raw manifests are rendered to a folder named after their file; rename one of the files");
         let mut errors = Some(error);
         for file in files {

@@ -1,6 +1,7 @@
 //! One environment per test, written as texts.
 
 use super::*;
+use crate::error::Place;
 use crate::yaml::Value;
 
 fn parse(files: &[(&str, &str)]) -> EnvironmentDocs {
@@ -183,10 +184,12 @@ fn raw_manifests_are_grouped_by_file() {
         ("sub/dir/more.yml", &config("c")),
         ("web.yaml", &format!("{}{}", config("d"), helm_release("{chart: {path: c}}"))),
     ]);
-    let folders: Vec<(&str, usize)> = docs.raw.iter().map(|file| (&*file.folder, file.objects.len())).collect();
+    let folders: Vec<(&str, usize)> = docs.raw.iter().map(|file| (&*file.folder, file.kinds.len())).collect();
     assert_eq!(folders, [("extra", 2), ("sub_dir_more", 1), ("web_raw", 1)]);
     assert_eq!(docs.releases.len(), 1);
-    assert_eq!(docs.raw[0].objects[1].place.to_string(), "releases/prod/extra.yaml:6:7");
+    let extra = &docs.raw[0];
+    let place = Place { source: extra.source.clone(), span: extra.kinds[1] };
+    assert_eq!(place.to_string(), "releases/prod/extra.yaml:6:7");
 }
 
 #[test]

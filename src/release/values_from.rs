@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::document::Document;
+use super::parse::Raw;
 use super::{ChartPath, Values, ValuesFile};
 use crate::error::{Diagnostic, Source, Span};
 use crate::yaml::fields::{Fields, Text};
@@ -13,6 +14,14 @@ use crate::yaml::{self, Node, ReadOptions};
 
 /// The group of Flux's sources.
 const SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
+
+/// The keys with which releases refer to raw documents beside them.
+const REFERENCES: [&str; 4] = ["valuesFrom", "valueFileSecrets", "sourceRef", "chartRef"];
+
+/// Whether a text may hold a release that refers to a raw document. Where none does, raw documents need not be kept.
+pub(super) fn may_refer(text: &str) -> bool {
+    REFERENCES.iter().any(|key| text.contains(key))
+}
 
 /// The raw documents of an environment that releases may refer to.
 pub(super) struct Beside<'d> {
@@ -39,9 +48,9 @@ impl Wanted {
 }
 
 impl<'d> Beside<'d> {
-    pub(super) fn new(raw: &'d [Document]) -> Beside<'d> {
+    pub(super) fn new(raw: &'d [Raw]) -> Beside<'d> {
         let mut objects = HashMap::new();
-        for document in raw {
+        for Raw { document, .. } in raw {
             let is_values = document.group.is_empty() && matches!(&*document.kind, "ConfigMap" | "Secret");
             let text = |key: &str| document.node.at(&["metadata", key]).and_then(Node::as_str);
             let Some(name) = text("name") else { continue };
