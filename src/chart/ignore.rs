@@ -124,7 +124,7 @@ impl Pattern {
         }
     }
 
-    /// As [`matches`].
+    /// As [`matches()`].
     fn matches(&self, name: &str) -> bool {
         match self {
             Pattern::Text(text) => text == name,

@@ -3,8 +3,8 @@
 //! Three things go on beside each other, and the loop ties them together:
 //! - the Git server is polled (and asked at once after a webhook): [`GitRemote`]; a new commit ends a wait of the
 //!   synchronisation under way;
-//! - the members are watched: [`Members`]; what no longer is as it was applied is drift; so are the parents, which nobody
-//!   else should change;
+//! - the members are watched: [`Members`](super::members::Members); what no longer is as it was applied is drift; so are
+//!   the parents, which nobody else should change;
 //! - the Lease is kept: [`Lease`]; without it nothing is written.
 //!
 //! A synchronisation runs when there is a new commit, when something drifted, and after a growing pause when something
