@@ -1,9 +1,9 @@
-//! `kcfg status`: how environments stand, as a cluster's records say it, or as Git was told (`from_git`). The first line says whether all is well; then a table, and of
-//! what is not well what it is, why, and what to do.
+//! `kcfg status`: how environments stand, as a cluster's records say it, or as Git was told (`from_git`). The first line
+//! says whether all is well; then a table, and of what is not well what it is, why, and what to do.
 
 mod from_git;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -284,7 +284,7 @@ fn row(one: &Shown, is_from_git: bool, now: Timestamp) -> [String; 8] {
     let cut = |text: &Option<String>| {
         text.as_deref().map_or_else(|| "-".to_owned(), |text| text.chars().take(DIGITS).collect())
     };
-    let counts = |counts: &std::collections::BTreeMap<String, usize>| {
+    let counts = |counts: &BTreeMap<String, usize>| {
         let parts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
         if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
     };

@@ -251,6 +251,11 @@ impl Parent {
         Ok(())
     }
 
+    /// The kinds of its objects, each after its group, which is empty for the core group.
+    pub fn groups_and_kinds(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.kinds.iter().map(|text| text.split_once('.').map_or(("", text.as_str()), |(kind, group)| (group, kind)))
+    }
+
     /// Whether a release may hold something that a selector names. For certain where the selector has a name and no
     /// pattern for it, since the inventory knows objects by the hashes of their ids alone.
     pub fn may_hold(&self, environment: &str, selector: &Selector) -> bool {
@@ -260,12 +265,11 @@ impl Parent {
         if !selector.is_within_release() {
             return true;
         }
-        let kinds = self.kinds.iter().map(|text| text.split_once('.').unwrap_or((text, "")));
-        let mut kinds = kinds.filter(|(kind, _)| selector.matches_kind(kind));
+        let mut kinds = self.groups_and_kinds().filter(|(_, kind)| selector.matches_kind(kind));
         let Some(name) = selector.literal_name() else { return kinds.next().is_some() };
         let namespaces = self.namespaces.iter().map(|name| Some(name.as_str())).chain([Some(OWN_NAMESPACE), None]);
         let namespaces: Vec<Option<&str>> = namespaces.collect();
-        kinds.any(|(kind, group)| {
+        kinds.any(|(group, kind)| {
             namespaces.iter().any(|namespace| {
                 let id = ObjectId {
                     group: group.into(),

@@ -24,6 +24,7 @@ use super::discovery::Discovery;
 use super::event::{Event, NOTE_BYTES_MAX};
 use super::lease::lease_name;
 use super::parallel::each;
+use super::status::without_digits;
 
 /// Events that one synchronisation sends; of more the number is sent.
 pub const EVENTS_MAX: usize = 20;
@@ -199,7 +200,7 @@ fn regard(event: &Event, discovery: &Discovery, environment: &str) -> Regarded {
 
 /// The same for what is the same but for numbers, so that a process that is started anew counts on.
 fn name(environment: &str, event: &Event, regarded: &Regarded) -> String {
-    let words = regarded.note.replace(|c: char| c.is_ascii_digit(), "");
+    let words = without_digits(&regarded.note);
     let uid = regarded.reference["uid"].as_str().unwrap_or_default();
     let object = event.object.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut hash = Sha256::new();

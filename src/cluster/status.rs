@@ -187,10 +187,15 @@ pub fn problems<'a>(objects: impl IntoIterator<Item = &'a ObjectResult>, with_re
 
 /// Whether problems are the same but for numbers in their reasons.
 pub fn are_alike(a: &[Problem], b: &[Problem]) -> bool {
-    let words = |problem: &Problem| problem.reason.replace(|c: char| c.is_ascii_digit(), "");
-    let is_alike =
-        |(a, b): (&Problem, &Problem)| a.object == b.object && a.outcome == b.outcome && words(a) == words(b);
+    let is_alike = |(a, b): (&Problem, &Problem)| {
+        a.object == b.object && a.outcome == b.outcome && without_digits(&a.reason) == without_digits(&b.reason)
+    };
     a.len() == b.len() && a.iter().zip(b).all(is_alike)
+}
+
+/// What stays of a reason that counts seconds or attempts: the same as long as it is the same one.
+pub fn without_digits(text: &str) -> String {
+    text.replace(|c: char| c.is_ascii_digit(), "")
 }
 
 /// Numbers by name, without those that are zero.

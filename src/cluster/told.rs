@@ -15,7 +15,7 @@ use crate::error::Diagnostic;
 use crate::plan::Suspensions;
 use crate::post::{CommitState, CommitStatus};
 
-use super::status::{EnvironmentStatus, PROBLEMS_MAX, Problem};
+use super::status::{EnvironmentStatus, PROBLEMS_MAX, Problem, without_digits};
 
 /// What the names of the tags begin with.
 pub const TAG_PREFIX: &str = "kcfg-sync-";
@@ -46,7 +46,6 @@ impl Told {
             held.removal = None;
         }
         status.drift.retain(|drifted| !drifted.corrected);
-        status.drift.retain(|drifted| !drifted.corrected);
         status.problems.splice(0..0, problems.iter().cloned());
         status.problems.truncate(PROBLEMS_MAX);
         let in_force = suspensions.in_force(now).cloned().collect();
@@ -76,13 +75,11 @@ impl Told {
         let mut told = self.clone();
         told.status.time.clear();
         told.status.last_change = BTreeMap::new();
-        let without_digits = |text: &mut String| text.retain(|c| !c.is_ascii_digit());
-        told.status.problems.iter_mut().for_each(|problem| without_digits(&mut problem.reason));
-        told.status.drift.iter_mut().for_each(|drifted| drifted.since.clear());
+        told.status.problems.iter_mut().for_each(|problem| problem.reason = without_digits(&problem.reason));
         told.status.drift.iter_mut().for_each(|drifted| drifted.since.clear());
         if let Some(error) = &mut told.status.error {
             error.since.clear();
-            without_digits(&mut error.what);
+            error.what = without_digits(&error.what);
         }
         told
     }

@@ -46,11 +46,7 @@ pub fn set_commit_status(
 /// GitHub's way, which Gitea has too but for one name.
 fn github(api: &Api, target: &StatusTarget, status: &CommitStatus, description: &str) -> Result<bool, Fault> {
     let CommitStatus { commit, context, state, .. } = status;
-    let word = match state {
-        CommitState::Success => "success",
-        CommitState::Failure => "failure",
-        CommitState::Pending => "pending",
-    };
+    let word = state.word();
     let limit = if target.forge == StatusForge::GitHub { "per_page" } else { "limit" };
     let path = format!("/repos/{}/commits/{commit}/status?{limit}={PAGE_ITEMS}", target.project);
     let known = ask(api, target, commit, &Method::GET, &path, None)?;
@@ -71,9 +67,8 @@ fn github(api: &Api, target: &StatusTarget, status: &CommitStatus, description: 
 fn gitlab(api: &Api, target: &StatusTarget, status: &CommitStatus, description: &str) -> Result<bool, Fault> {
     let CommitStatus { commit, context, state, .. } = status;
     let word = match state {
-        CommitState::Success => "success",
         CommitState::Failure => "failed",
-        CommitState::Pending => "pending",
+        CommitState::Success | CommitState::Pending => state.word(),
     };
     let project = encoded(&target.project);
     let path = format!(

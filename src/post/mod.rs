@@ -103,7 +103,7 @@ pub enum CommitState {
 }
 
 impl CommitState {
-    /// As it is written in logs.
+    /// As GitHub and Gitea call it, and logs.
     pub fn word(self) -> &'static str {
         match self {
             CommitState::Success => "success",

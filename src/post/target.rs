@@ -92,8 +92,7 @@ fn github_number(variable: &dyn Fn(&str) -> Option<String>, event: Option<&str>)
 
 /// Nothing of what is put into an address or a header may lead anywhere else.
 fn check(forge: Forge, api: &str, project: &str, token: &Token) -> Result<(), Diagnostic> {
-    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '\\');
-    if !(api.starts_with("https://") || api.starts_with("http://")) || !api.chars().all(is_plain) {
+    if !is_api(api) {
         let variable = if forge == Forge::GitHub { "GITHUB_API_URL" } else { "CI_API_V4_URL" };
         return Err(Diagnostic::error(format!("{variable} is no address of an API: `{api}`"))
             .help(format!("such as {}", if forge == Forge::GitHub { GITHUB_API } else { GITLAB_API })));
@@ -109,6 +108,12 @@ fn check(forge: Forge, api: &str, project: &str, token: &Token) -> Result<(), Di
             .help("set the variable to the token alone, without quotes or line feeds"));
     }
     Ok(())
+}
+
+/// Whether a text is the address of an API, to which paths can be added.
+pub(super) fn is_api(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '\\');
+    ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) && text.chars().all(is_plain)
 }
 
 /// Whether a part of a project's path is one.

@@ -1,6 +1,6 @@
 //! What is in the cluster of what the tree wants or what was applied before.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Synchroniser;
@@ -80,8 +80,7 @@ impl Synchroniser {
                 of_kind.unknown += usize::from(!is_known);
             }
         }
-        for kind in parents.values().flat_map(|parent| &parent.kinds) {
-            let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
+        for (group, kind) in parents.values().flat_map(Parent::groups_and_kinds) {
             wanted.entry((group.into(), kind.into())).or_default();
         }
         let label = parent::environment_label(&tree.desired.environment);
@@ -130,28 +129,26 @@ async fn look_at_kind(
     members: Option<Vec<LiveObject>>,
     selector: String,
     wanted: Wanted,
-) -> Result<Vec<(ShortHash, LiveObject)>, Failure> {
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut keep = |live: LiveObject| {
+) -> Result<HashMap<ShortHash, LiveObject>, Failure> {
+    let mut found = HashMap::new();
+    let keep = |found: &mut HashMap<ShortHash, LiveObject>, live: LiveObject| {
         let key = ShortHash::of_id(&live.id);
-        let is_wanted = wanted.ids.contains_key(&key);
         // Of strangers only those matter that stand where an object of the tree is to stand.
-        if (is_wanted || live.part_of.is_some()) && seen.insert(key) {
-            found.push((key, live));
+        if wanted.ids.contains_key(&key) || live.part_of.is_some() {
+            found.entry(key).or_insert(live);
         }
     };
     if wanted.unknown <= LOOKUPS_MAX || members.is_some() {
         match members {
-            Some(members) => members.into_iter().for_each(&mut keep),
-            None => drop(live::list(&client, &resource, None, &selector, &mut keep).await?),
+            Some(members) => members.into_iter().for_each(|live| keep(&mut found, live)),
+            None => drop(live::list(&client, &resource, None, &selector, |live| keep(&mut found, live)).await?),
         }
         let missing: Vec<&ObjectId> =
-            wanted.ids.iter().filter(|(key, _)| !seen.contains(*key)).map(|(_, id)| id).collect();
+            wanted.ids.iter().filter(|(key, _)| !found.contains_key(*key)).map(|(_, id)| id).collect();
         if missing.len() <= LOOKUPS_MAX {
             for id in missing {
                 match client.send(&Call::get(resource.path(id), Accept::Metadata)).await {
-                    Ok(answer) => found.push((ShortHash::of_id(id), live::one(&resource, &answer.body)?)),
+                    Ok(answer) => drop(found.insert(ShortHash::of_id(id), live::one(&resource, &answer.body)?)),
                     Err(Failure::Refused { code: 404, .. }) => {}
                     Err(failure) => return Err(failure),
                 }
@@ -159,13 +156,6 @@ async fn look_at_kind(
             return Ok(found);
         }
     }
-    let mut keep = |live: LiveObject| {
-        let key = ShortHash::of_id(&live.id);
-        let is_wanted = wanted.ids.contains_key(&key);
-        if (is_wanted || live.part_of.is_some()) && seen.insert(key) {
-            found.push((key, live));
-        }
-    };
-    live::list(&client, &resource, None, "", &mut keep).await?;
+    live::list(&client, &resource, None, "", |live| keep(&mut found, live)).await?;
     Ok(found)
 }
