@@ -13,6 +13,13 @@ use crate::cluster::sync::Synchroniser;
 use crate::cluster::{Source, SyncOptions, Target};
 use crate::error::Diagnostic;
 
+/// An environment whose cluster this is.
+pub(super) struct Identified {
+    pub(super) synchroniser: Synchroniser,
+    /// The tree that was asked, for whoever applies it next.
+    pub(super) tree: Option<Tree>,
+}
+
 /// Waits until that is known, and gives the connection; none when the process is asked to end before. Where the Git server
 /// does not answer, or the tree cannot be read, the records of earlier synchronisations tell.
 pub(super) async fn identify(
@@ -22,7 +29,7 @@ pub(super) async fn identify(
     following: &mut Following,
     stop: &mut watch::Receiver<bool>,
     (board, log): (&Board, &Logger),
-) -> Option<Synchroniser> {
+) -> Option<Identified> {
     let mut said = String::new();
     loop {
         board.moves();
@@ -42,11 +49,11 @@ pub(super) async fn identify(
             _ = stop.wait_for(|is_stopped| *is_stopped) => return None,
         };
         match looked {
-            Ok(synchroniser) => {
+            Ok(identified) => {
                 if following.trouble.borrow().is_some() {
                     following.trouble.mark_changed();
                 }
-                return Some(synchroniser);
+                return Some(identified);
             }
             Err(error) => {
                 let text = one_line(&error);
@@ -70,7 +77,7 @@ async fn look(
     options: &SyncOptions,
     gate: &Gate,
     fetched: Option<Fetched>,
-) -> Result<Synchroniser, Diagnostic> {
+) -> Result<Identified, Diagnostic> {
     let mut synchroniser = Synchroniser::connect(target, gate.clone()).await?;
     let tree = match fetched {
         Some(Fetched { git, commit }) => {
@@ -83,5 +90,5 @@ async fn look(
     };
     let checked = synchroniser.check(environment, tree.as_ref(), options).await;
     checked.map_err(|errors| errors.into_iter().next().unwrap_or_else(|| Diagnostic::error("it cannot be checked")))?;
-    Ok(synchroniser)
+    Ok(Identified { synchroniser, tree })
 }

@@ -49,6 +49,8 @@ pub(super) struct Leading {
     pub(super) problems: Option<Vec<Problem>>,
     /// The commit that was looked at last.
     pub(super) attempted: String,
+    /// A tree that was read before the first synchronisation.
+    pub(super) read: Option<Tree>,
     /// Tells the Git server.
     pub(super) teller: Teller,
     /// What happened that is not told as an Event yet.
@@ -224,9 +226,14 @@ impl Leading {
         let commit = fetched.commit.clone();
         self.attempted = commit.to_string();
         let requests = synchroniser.client().requests();
-        let source = Source::Commit { git: fetched.git.clone(), commit: commit.clone(), prefix: String::new() };
-        let environment = self.environment.clone();
-        let read = tokio::task::spawn_blocking(move || Tree::read(&source, &environment)).await;
+        let read = match self.read.take().filter(|tree| tree.commit() == Some(&commit)) {
+            Some(tree) => Ok(Ok(tree)),
+            None => {
+                let source = Source::Commit { git: fetched.git.clone(), commit: commit.clone(), prefix: String::new() };
+                let environment = self.environment.clone();
+                tokio::task::spawn_blocking(move || Tree::read(&source, &environment)).await
+            }
+        };
         let tree = match read {
             Ok(Ok(tree)) => Arc::new(tree),
             Ok(Err(errors)) => {

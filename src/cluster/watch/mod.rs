@@ -100,11 +100,12 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
         let gate = Gate::default();
         let (place, tellers) = ((&target, environment.as_str()), (board.as_ref(), &log));
         let identified = identify(place, &sync, &gate, &mut following, &mut stop, tellers).await;
-        let Some(synchroniser) = identified else { return Ok(()) };
+        let Some(identified) = identified else { return Ok(()) };
         let Some((deadline, has_waited)) = acquire(&mut lease, &mut stop, &board, &log).await else { return Ok(()) };
         gate.set_deadline(Some(deadline));
         // What was found out of the cluster may be long ago.
-        let synchroniser = (!has_waited).then_some(synchroniser);
+        let (connected, tree) =
+            if has_waited { (None, None) } else { (Some(identified.synchroniser), identified.tree) };
         let mut leading = Leading {
             environment: environment.clone(),
             instance: instance.clone(),
@@ -117,6 +118,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             told: BTreeMap::new(),
             problems: None,
             attempted: String::new(),
+            read: tree,
             teller: Teller::start(&places, &board.metrics, &log.log),
             events: Vec::new(),
             event_trouble: String::new(),
@@ -129,7 +131,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
         let ended = tokio::select! {
             biased;
             holder = keep(&mut lease, &gate, hands_over, &log) => Some(holder),
-            () = leading.run(synchroniser, &mut following, stop.clone()) => None,
+            () = leading.run(connected, &mut following, stop.clone()) => None,
         };
         board.metrics.set("kcfg_leader", "", 0.0);
         match ended {
