@@ -28,10 +28,7 @@ fn of_reason(site: &Site, namespace: &str, reason: &str) -> Vec<Value> {
 fn what_is_exceptional_is_told_on_the_object_and_counted() {
     let site = Site::new(&PLANE, "told");
     site.write("many", &config_maps("many", 12, "first"));
-    site.render();
-    site.repo.commit("first");
-    let running = Loop::start(&site, "one", &["--init"]);
-    running.says("\"message\":\"synchronised\"", 1);
+    let running = Loop::begin(&site);
     sleep(Duration::from_secs(1));
     assert_eq!((events(&site, site.name).len(), events(&site, "kcfg-system").len()), (0, 0));
 

@@ -13,10 +13,7 @@ static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 fn who_applies_by_hand_gives_way_to_a_loop_that_runs() {
     let site = Site::new(&PLANE, "by-hand");
     site.write("one", &config_map("one", "first"));
-    site.render();
-    site.repo.commit("first");
-    let running = Loop::start(&site, "one", &["--init"]);
-    running.says("\"message\":\"synchronised\"", 1);
+    let running = Loop::begin(&site);
     site.write("one", &config_map("one", "second"));
     site.render();
     let begin = Instant::now();
@@ -106,10 +103,7 @@ fn a_loop_without_an_api_server_ends_when_it_is_asked_to() {
 fn a_leader_that_was_stopped_writes_nothing_more() {
     let site = Site::new(&PLANE, "stopped");
     site.write("one", &config_maps("one", 60, "first"));
-    site.render();
-    site.repo.commit("first");
-    let first = Loop::start(&site, "one", &["--init"]);
-    first.says("\"message\":\"synchronised\"", 1);
+    let first = Loop::begin(&site);
     // Stopped in the middle of a synchronisation.
     site.write("one", &config_maps("one", 60, "second"));
     site.render();

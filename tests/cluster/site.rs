@@ -165,6 +165,16 @@ impl Site {
 }
 
 impl Loop {
+    /// Renders and commits what was written, and starts a loop `one`, which has applied it when this returns.
+    #[track_caller]
+    pub fn begin(site: &Site) -> Loop {
+        site.render();
+        site.repo.commit("first");
+        let running = Loop::start(site, "one", &["--init"]);
+        running.says("\"message\":\"synchronised\"", 1);
+        running
+    }
+
     /// A loop of a site, with further arguments; polls so seldom that only webhooks count.
     pub fn start(site: &Site, name: &str, args: &[&str]) -> Loop {
         Loop::follow(site, name, &format!("file://{}", site.repo.path().display()), args)

@@ -101,10 +101,7 @@ fn a_loop_leaves_alone_what_is_suspended_and_goes_on_when_that_ends() {
     let site = Site::new(&PLANE, "paused");
     site.write("web", &config_map("web", "first"));
     site.write("api", &config_map("api", "first"));
-    site.render();
-    site.repo.commit("first");
-    let running = Loop::start(&site, "one", &["--init"]);
-    running.says("\"message\":\"synchronised\"", 1);
+    let running = Loop::begin(&site);
     eventually(Duration::from_secs(10), "the status is written", || status(&site)["status"]["result"] == "ok");
     assert_eq!(status(&site)["loop"]["alive"], true);
 

@@ -20,10 +20,7 @@ const RESTART_REQUESTS_MAX: usize = 11;
 fn a_loop_follows_commits_corrects_drift_and_is_quiet_otherwise() {
     let site = Site::new(&PLANE, "loop");
     site.write("many", &config_maps("many", 20, "first"));
-    site.render();
-    site.repo.commit("first");
-    let running = Loop::start(&site, "one", &["--init"]);
-    running.says("\"message\":\"synchronised\"", 1);
+    let running = Loop::begin(&site);
     site.assert_cluster_is_tree();
     assert!(running.get("/readyz").starts_with("HTTP/1.1 200"));
 
@@ -96,10 +93,7 @@ fn drift_is_only_reported_where_the_environment_says_so() {
     let environment = "apiVersion: kcfg.dev/v1\nkind: Environment\nmetadata: {name: NAME}\nspec: {drift: report}\n";
     site.write("environment", environment);
     site.write("one", &config_maps("one", 3, "first"));
-    site.render();
-    site.repo.commit("first");
-    let running = Loop::start(&site, "one", &["--init"]);
-    running.says("\"message\":\"synchronised\"", 1);
+    let running = Loop::begin(&site);
     let mine = ["--type=merge", "-p", "{\"data\":{\"value\":\"mine\"}}"];
     site.kubectl(&[&["-n", "NAME", "patch", "configmap", "one-0"], &mine[..]].concat(), "");
     site.kubectl(&["-n", "NAME", "delete", "configmap", "one-1"], "");
@@ -152,10 +146,7 @@ fn a_record_that_somebody_changes_is_read_again_and_mended() {
     let site = Site::new(&PLANE, "records");
     site.write("one", &config_maps("one", 3, "first"));
     site.write("two", &config_maps("two", 3, "first"));
-    site.render();
-    site.repo.commit("first");
-    let running = Loop::start(&site, "one", &["--init"]);
-    running.says("\"message\":\"synchronised\"", 1);
+    let running = Loop::begin(&site);
     let record = |release: &str| {
         let list = site.get("/api/v1/namespaces/kcfg-system/configmaps?labelSelector=kcfg.dev%2Fparent%3DNAME");
         let items = list.expect("it can be listed")["items"].as_array().expect("a list").clone();
@@ -189,10 +180,7 @@ fn a_record_that_somebody_changes_is_read_again_and_mended() {
 fn one_leads_the_next_takes_over_and_the_first_good_tree_stays() {
     let site = Site::new(&PLANE, "leads");
     site.write("one", &config_map("one", "first"));
-    site.render();
-    site.repo.commit("first");
-    let first = Loop::start(&site, "one", &["--init"]);
-    first.says("\"message\":\"synchronised\"", 1);
+    let first = Loop::begin(&site);
     let second = Loop::start(&site, "two", &[]);
     second.says("waiting for the lease", 1);
     assert!(!second.log().contains("\"synchronised\""));
