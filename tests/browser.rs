@@ -327,8 +327,9 @@ fn thousands_of_objects_stay_quick() {
     browser.press(&["/", "s", "e", "e", "d", "=", "4", "9", "9", "8"]);
     browser.wait("document.querySelectorAll('.entry').length > 0 && document.querySelectorAll('.entry').length < 4");
     browser.press(&["Escape", "x", "e"]);
-    browser.value("scrollTo(0, document.body.scrollHeight)");
-    browser.wait(&format!("document.querySelectorAll('.entry').length > {made}"));
+    // As a reader does: entries out of view count with an estimated height until they are seen, so the end moves away once more.
+    let scroll = "scrollTo(0, document.body.scrollHeight)";
+    browser.wait(&format!("({scroll}, document.querySelectorAll('.entry').length > {made})"));
     browser.screenshot(&pictures().join("diff-many.png"));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
