@@ -10,7 +10,7 @@ use crate::chart::{ChartFile, EngineKind};
 use crate::engine::Capabilities;
 use crate::error::{Diagnostic, nearest};
 use crate::release::{RawFile, ReleaseValues, ValuesFile};
-use crate::rendered::Header;
+use crate::rendered::Sum;
 use crate::values::{Layer, float_numbers};
 use crate::yaml::{self, Node, ReadOptions, Value};
 
@@ -144,8 +144,8 @@ impl Job {
         Ok(all.finish())
     }
 
-    /// What the sum says of the release beside its files.
-    pub fn header(&self, inputs: String, chart: String) -> Header {
+    /// The release's sum, without its files.
+    pub fn sum(&self, inputs: String, chart: String) -> Sum {
         let commit = match &self.content {
             Content::Release(release) => match &release.chart.files {
                 ChartPlace::Commit(commit, _) => Some(commit.to_string()),
@@ -153,13 +153,14 @@ impl Job {
             },
             Content::Raw(_) => None,
         };
-        Header {
+        Sum {
             release: self.name(),
             namespace: self.namespace.clone(),
             source: self.source.clone(),
             chart,
             commit,
             inputs,
+            ..Sum::default()
         }
     }
 }

@@ -288,7 +288,7 @@ fn finish(job: &Job, pending: Pending, scopes: &Scopes) -> Finished {
     if !errors.is_empty() {
         return Finished::Refused(errors);
     }
-    let tree = Box::new(Tree::build(job.header(inputs, chart), &objects));
+    let tree = Box::new(Tree::build(job.sum(inputs, chart), &objects));
     Finished::Rendered { tree, folder, warnings, objects }
 }
 

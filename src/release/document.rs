@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Diagnostic, Severity, Source, Span};
 use crate::yaml::fields::present;
-use crate::yaml::{self, Node, ReadOptions};
+use crate::yaml::{self, Node, ReadOptions, Value};
 
 /// A document of a known kind of object.
 #[derive(Debug)]
@@ -18,6 +18,15 @@ pub(super) struct Document {
     pub(super) kind: String,
     /// Where the kind stands.
     pub(super) span: Span,
+}
+
+impl Document {
+    /// Takes out `spec.values`, unless it is null, so that it need not be copied.
+    pub(super) fn take_values(&mut self) -> Option<Node> {
+        let spec = self.node.as_map_mut()?.get_mut("spec")?.node.as_map_mut()?;
+        let values = &mut spec.get_mut("values")?.node;
+        (!values.is_null()).then(|| std::mem::replace(values, Node::new(Value::Null)))
+    }
 }
 
 /// What a file holds.

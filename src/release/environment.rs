@@ -7,7 +7,7 @@ use super::document::Document;
 use super::kcfg::{METADATA_KEYS, ROOT_KEYS};
 use crate::error::{Place, nearest};
 use crate::yaml::fields::{Fields, Text, present};
-use crate::yaml::{Map, Node, Value};
+use crate::yaml::{Map, Node};
 
 /// An Environment document.
 #[derive(Debug, Clone)]
@@ -94,13 +94,7 @@ const SPEC_KEYS: [&str; 9] =
 
 /// Reads the document of environment `env`; what is wrong is left in `fields`.
 pub(super) fn parse(fields: &mut Fields, env: &str, mut document: Document) -> Option<Environment> {
-    let values = document
-        .node
-        .as_map_mut()
-        .and_then(|root| root.get_mut("spec"))
-        .and_then(|spec| spec.node.as_map_mut())
-        .and_then(|spec| spec.get_mut("values"))
-        .map(|entry| std::mem::replace(&mut entry.node, Node::new(Value::Null)));
+    let values = document.take_values();
     let root = document.node.as_map()?;
     fields.known(root, "", &ROOT_KEYS);
     if let Some(metadata) = fields.map(root, "", "metadata") {
@@ -115,7 +109,7 @@ pub(super) fn parse(fields: &mut Fields, env: &str, mut document: Document) -> O
     let empty = Map::default();
     let spec = fields.map(root, "", "spec").unwrap_or(&empty);
     fields.known(spec, "spec", &SPEC_KEYS);
-    let values = values.filter(|node| !node.is_null()).and_then(|root| {
+    let values = values.and_then(|root| {
         if root.as_map().is_none() {
             fields.wrong_kind(&root, "spec.values", "a mapping");
             return None;

@@ -158,14 +158,7 @@ fn release(
     beside: &Beside<'_>,
     docs: &mut EnvironmentDocs,
 ) -> Option<(DocumentName, Parsed)> {
-    let values = document
-        .node
-        .as_map_mut()
-        .and_then(|root| root.get_mut("spec"))
-        .and_then(|spec| spec.node.as_map_mut())
-        .and_then(|spec| spec.get_mut("values"))
-        .filter(|entry| !entry.node.is_null())
-        .map(|entry| std::mem::replace(&mut entry.node, Node::new(crate::yaml::Value::Null)));
+    let values = document.take_values();
     let mut fields = Fields::new(&document.source);
     let empty = Map::default();
     let root = document.node.as_map().unwrap_or(&empty);

@@ -15,7 +15,7 @@ pub use folder::{FILE_BYTES_MAX, Folder, Problem, is_folder, leftovers, list, ou
 pub use names::file_names;
 pub use snapshot::{ReleaseFiles, ReleaseFolder, Snapshot, StateFile};
 pub use sum::{Sum, SumFile, environment_digest, hex_sha256};
-pub use tree::{Header, Tree, TreeFile};
+pub use tree::{Tree, TreeFile};
 pub use verified::{FileAt, FilePlace, VerifiedFolder};
 pub use write::{Outcome, lock, remove, remove_leftovers, write};
 

@@ -6,23 +6,6 @@ use crate::yaml;
 use super::sum::{Sum, SumFile, hex_sha256};
 use super::{FIRST_LINE, file_names};
 
-/// What is said of a release in its sum beside the files.
-#[derive(Debug, Clone, Default)]
-pub struct Header {
-    /// `env/release`.
-    pub release: String,
-    /// The release's namespace.
-    pub namespace: String,
-    /// The file that holds the release document.
-    pub source: String,
-    /// The chart with its version and engine; empty for raw manifests.
-    pub chart: String,
-    /// The commit the chart was read from, where kcfg.lock pins one.
-    pub commit: Option<String>,
-    /// sha256 over everything the release was rendered from.
-    pub inputs: String,
-}
-
 /// A release as it is to stand in the rendered tree.
 #[derive(Debug, Clone)]
 pub struct Tree {
@@ -42,8 +25,8 @@ pub struct TreeFile {
 }
 
 impl Tree {
-    /// Writes objects as canonical YAML, one file each.
-    pub fn build(header: Header, objects: &[Object]) -> Tree {
+    /// Writes objects as canonical YAML, one file each; `sum` says of the release what does not follow from them.
+    pub fn build(sum: Sum, objects: &[Object]) -> Tree {
         let names = file_names(objects.iter().map(|object| &object.id));
         let mut files: Vec<(TreeFile, String)> = objects
             .iter()
@@ -55,7 +38,7 @@ impl Tree {
             })
             .collect();
         files.sort_by(|a, b| a.0.name.cmp(&b.0.name));
-        let lines = files
+        let of_files = files
             .iter()
             .map(|(file, id)| SumFile {
                 name: file.name.clone(),
@@ -65,8 +48,7 @@ impl Tree {
             .collect();
         let mut generated: Vec<String> = objects.iter().filter_map(generated).collect();
         generated.sort();
-        let Header { release, namespace, source, chart, commit, inputs } = header;
-        let sum = Sum { release, namespace, source, chart, commit, inputs, generated, files: lines };
+        let sum = Sum { generated, files: of_files, ..sum };
         Tree { files: files.into_iter().map(|(file, _)| file).collect(), sum }
     }
 }

@@ -18,7 +18,7 @@ use crate::diff::text::{Line, LineSide, hunks};
 use crate::yaml::Node;
 
 use super::text::{DIGEST_DIGITS, HASH_DIGITS, many, short};
-use super::value::{self, printable, window};
+use super::value::{self, html, printable, window};
 
 /// The page's script.
 const SCRIPT: &str = include_str!("html/page.js");
@@ -49,7 +49,7 @@ pub fn report(report: &Report) -> String {
          <title>kcfg diff: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
         hash(SCRIPT),
         hash(STYLE),
-        escaped(&title)
+        html(&title)
     );
     header(&mut page, report);
     page.push_str("<main>\n");
@@ -118,8 +118,8 @@ fn header(page: &mut String, report: &Report) {
     let _ = writeln!(
         page,
         "<p class=\"sides\"><code>{}</code> → <code>{}</code></p>",
-        escaped(&report.labels.old),
-        escaped(&report.labels.new)
+        html(&report.labels.old),
+        html(&report.labels.new)
     );
     if !report.is_empty() {
         page.push_str(
@@ -146,8 +146,8 @@ fn summary(page: &mut String, report: &Report, sections: &Sections<'_>) {
                 page,
                 "<details><summary>Held in <b>{0}</b>: the applier deletes this only with a document in \
                  <code>releases/{0}/</code></summary><pre>{1}</pre></details>",
-                escaped(&environment.name),
-                lines_escaped(removal)
+                html(&environment.name),
+                lines_html(removal)
             );
         }
     }
@@ -206,15 +206,15 @@ fn dangers(page: &mut String, sections: &Sections<'_>) {
     for ((rule, explanation), (group, member, objects)) in found.into_iter().take(DANGERS_MAX) {
         let id = &member.object.id;
         let place = member.place();
-        let place = if place.is_empty() { String::new() } else { format!(" in {}", escaped(&place)) };
+        let place = if place.is_empty() { String::new() } else { format!(" in {}", html(&place)) };
         let more = if objects > 1 { format!(" and {} more", objects - 1) } else { String::new() };
         let _ = writeln!(
             page,
             "<li><span class=\"flag s2\">{}</span> <button type=\"button\" class=\"link\" data-danger=\"{group}\">{} {}{place}</button>{more} <span class=\"why\">{}</span></li>",
             rule.name(),
-            escaped(&id.kind),
-            escaped(&id.name),
-            escaped(explanation)
+            html(&id.kind),
+            html(&id.name),
+            html(explanation)
         );
     }
     if rest > 0 {
@@ -224,11 +224,11 @@ fn dangers(page: &mut String, sections: &Sections<'_>) {
 }
 
 fn notes(page: &mut String, report: &Report) {
-    let own = report.notes.iter().map(|note| escaped(note));
+    let own = report.notes.iter().map(|note| html(note));
     let releases = report.environments.iter().flat_map(|environment| {
         environment.releases.iter().flat_map(move |release| {
             let path = release.path(environment);
-            release.notes.iter().map(move |note| format!("<code>{}</code> {}", escaped(&path), escaped(note)))
+            release.notes.iter().map(move |note| format!("<code>{}</code> {}", html(&path), html(note)))
         })
     });
     let notes: Vec<String> = own.chain(releases).map(|note| format!("<li>{note}</li>\n")).collect();
@@ -255,7 +255,7 @@ fn table(page: &mut String, report: &Report) {
             page,
             "<tr class=\"environment\"><th scope=\"row\"><button type=\"button\" class=\"link\" data-release=\"{0}\">{0}</button>\
              </th><td>{1}</td><td>{2}</td><td></td></tr>",
-            escaped(&environment.name),
+            html(&environment.name),
             counts(&all).join(", "),
             digests(environment.digests.old.as_deref(), environment.digests.new.as_deref()),
         );
@@ -273,15 +273,15 @@ fn release_row(page: &mut String, environment: &EnvironmentDiff, release: &Relea
         .map(|(severity, rule)| format!("<span class=\"flag s{}\">{}</span> ", grade(*severity), rule.name()))
         .collect();
     let charts = match (&release.charts.old, &release.charts.new) {
-        (Some(old), Some(new)) if old != new => format!("<small>chart {} → {}</small>", escaped(old), escaped(new)),
+        (Some(old), Some(new)) if old != new => format!("<small>chart {} → {}</small>", html(old), html(new)),
         _ => String::new(),
     };
     let _ = writeln!(
         page,
         "<tr class=\"release\"><th scope=\"row\"><button type=\"button\" class=\"link\" data-release=\"{}\">{}</button>{charts}</th>\
          <td>{}</td><td>{}</td><td><span class=\"flags\">{flags}</span></td></tr>",
-        escaped(&release.path(environment)),
-        escaped(&release.name),
+        html(&release.path(environment)),
+        html(&release.name),
         counts(&Counts::of(&release.objects)).join(", "),
         digests(release.digests.old.as_deref(), release.digests.new.as_deref()),
     );
@@ -289,8 +289,7 @@ fn release_row(page: &mut String, environment: &EnvironmentDiff, release: &Relea
 
 fn digests(old: Option<&str>, new: Option<&str>) -> String {
     let digits = |digest: Option<&str>| {
-        digest
-            .map_or_else(|| "–".to_owned(), |digest| format!("<code>{}</code>", escaped(short(digest, DIGEST_DIGITS))))
+        digest.map_or_else(|| "–".to_owned(), |digest| format!("<code>{}</code>", html(short(digest, DIGEST_DIGITS))))
     };
     if old.is_none() && new.is_none() { String::new() } else { format!("{} → {}", digits(old), digits(new)) }
 }
@@ -310,17 +309,17 @@ fn image_table(page: &mut String, report: &Report) {
     );
     for image in &images {
         let side = |version: &Option<String>| {
-            version.as_deref().map_or_else(|| "–".to_owned(), |version| format!("<code>{}</code>", escaped(version)))
+            version.as_deref().map_or_else(|| "–".to_owned(), |version| format!("<code>{}</code>", html(version)))
         };
         let place = match &image.places[..] {
             [] => many(image.objects, "object"),
-            [only] => escaped(only),
-            [first, rest @ ..] => format!("{} and {}", escaped(first), many(rest.len(), "more release")),
+            [only] => html(only),
+            [first, rest @ ..] => format!("{} and {}", html(first), many(rest.len(), "more release")),
         };
         let _ = writeln!(
             page,
             "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{place}</td></tr>",
-            escaped(&image.name),
+            html(&image.name),
             side(&image.old),
             side(&image.new)
         );
@@ -558,24 +557,8 @@ fn cut<T>(lines: &[T], written: impl Fn(&T) -> String) -> Vec<String> {
     shown
 }
 
-/// Text within tags and attributes, on one line.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn lines_escaped(text: &str) -> String {
-    text.lines().map(|line| escaped(line) + "\n").collect()
+fn lines_html(text: &str) -> String {
+    text.lines().map(|line| html(line) + "\n").collect()
 }
 
 #[cfg(test)]

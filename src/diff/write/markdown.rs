@@ -12,8 +12,8 @@ use crate::diff::report::{Counts, EnvironmentDiff, ReleaseDiff, Report, Status};
 use crate::diff::section::{Member, Section, Shared, sections};
 
 use super::text::{DIGEST_DIGITS, many, plain_counts, short};
-use super::value::window;
-use escape::{cell_code, code, count, fenced, html, html_code, prose};
+use super::value::{html, window};
+use escape::{cell_code, code, count, fenced, html_code, prose};
 
 /// The first line of every comment, by which the poster finds its own. No reader sees it.
 pub const COMMENT_MARKER: &str = "<!-- kcfg diff: this comment is kept up to date, edits are lost -->";

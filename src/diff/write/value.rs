@@ -53,6 +53,21 @@ pub fn printable(text: &str) -> String {
     text.replace('\t', "    ").replace(is_unseen, "\u{fffd}")
 }
 
+/// Text within HTML tags, and within attributes in double quotes; on one line.
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in printable(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Control characters, and the marks of Unicode's bidirectional algorithm that reorder what stands around them (UAX #9).
 fn is_unseen(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

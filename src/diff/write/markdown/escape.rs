@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::diff::write::value::printable;
+use crate::diff::write::value::{html, printable};
 
 /// Parts a sign from what it would call: GitHub looks for names after `@` and numbers after `#` in the rendered text, so
 /// escaping these signs would not help.
@@ -53,21 +53,6 @@ pub fn code(text: &str) -> String {
 /// The same in a cell of a table, which a bar would end even within code.
 pub fn cell_code(text: &str) -> String {
     code(text).replace('|', "\\|")
-}
-
-/// Text within HTML tags, on one line.
-pub fn html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in printable(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Code within HTML tags; hosts look for no names and numbers in it.
