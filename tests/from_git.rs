@@ -114,3 +114,54 @@ fn tags_that_tell_nothing() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     status(&folder, &[]).code(2).complains("name it with -C");
 }
+
+/// A watchman must not take silence for health.
+#[test]
+fn an_environment_that_no_tag_tells_of_is_not_well() {
+    let repo = Repo::new(
+        "
+        -- kcfg.yaml --
+        ignore: [releases/attic]
+        -- releases/prod/a.yaml --
+        -- releases/staging/a.yaml --
+        -- releases/attic/a.yaml --
+        -- releases/notes.txt --
+        -- releases/.hidden/a.yaml --
+        -- rendered/lab/web/kcfg.sum --
+        ",
+    );
+    let first = repo.commit("first");
+    let none = status(&clone(&repo, &[]), &["--exit-code"]).code(1);
+    let text = none.says("NOT WELL: lab, prod, staging").stdout;
+    assert!(text.contains("prod: no state of prod is told in Git") && text.contains("git fetch origin"), "{text}");
+    tell(&repo, "prod", &first, &json!({}));
+    let cloned = clone(&repo, &[]);
+    let text = status(&cloned, &["--exit-code"]).code(1).says("NOT WELL: lab, staging").stdout;
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("staging ")).collect();
+    let words: Vec<&str> = rows[0].split_whitespace().collect();
+    assert_eq!(words, ["staging", "-", "-", "-", "-", "unknown", "-", "-"], "{text}");
+    status(&cloned, &[]).code(0);
+    // Who knows that it is so leaves it out.
+    status(&cloned, &["prod", "--exit-code", "--max-lag", "1h"]).code(0);
+    let one = status(&cloned, &["staging", "--exit-code", "--format", "json"]).code(1);
+    let document: Value = serde_json::from_str(&one.stdout).expect("it is JSON");
+    let staging = &document["environments"][0];
+    assert_eq!((&document["well"], &staging["well"], &staging["status"]), (&json!(false), &json!(false), &Value::Null));
+    assert_eq!(staging["troubles"].as_array().map(Vec::len), Some(1), "{staging}");
+    status(&cloned, &["attic"]).code(2).complains("matches no environment");
+
+    // What counts is the branch, not what this working tree is about to add to it; a bare clone knows it too.
+    tell(&repo, "staging", &first, &json!({}));
+    tell(&repo, "lab", &first, &json!({}));
+    let cloned = clone(&repo, &[]);
+    std::fs::create_dir(cloned.path().join("releases/new")).expect("the folder is ours");
+    status(&cloned, &["--exit-code"]).code(0);
+    repo.git(&["tag", "--delete", "kcfg-sync-lab"]);
+    status(&clone(&repo, &["--bare"]), &["--exit-code"]).code(1).says("NOT WELL: lab");
+    // Without trees nobody knows what to expect: then one tag is enough, and none is not.
+    repo.git(&["config", "uploadpack.allowFilter", "true"]);
+    status(&clone(&repo, &["--bare", "--filter=tree:0"]), &["--exit-code"]).code(0);
+    repo.git(&["tag", "--delete", "kcfg-sync-prod", "kcfg-sync-staging"]);
+    let none = status(&clone(&repo, &["--bare", "--filter=tree:0"]), &["--exit-code", "--format", "json"]).code(1);
+    assert_eq!(none.stdout, "{\"well\":false,\"environments\":[]}\n");
+}

@@ -15,7 +15,7 @@ use crate::release::{self, Environment, EnvironmentDocs};
 use crate::rendered::{
     FileAt, Problem, RENDERED_FOLDER, ReleaseFolder, SUM_FILE, Snapshot, Sum, VerifiedFolder, hex_sha256,
 };
-use crate::repo::{CommitId, EntryType, Git, Repository, SETTINGS_FILE, Selector, Settings};
+use crate::repo::{CommitId, EntryType, Git, Repository, Selector, Settings};
 use crate::yaml::{self, Node, ReadOptions};
 
 use super::Source;
@@ -259,12 +259,7 @@ fn documents(source: &Source, environment: &str) -> Result<(EnvironmentDocs, Set
             ((found.sources, found.errors), repository.settings.clone())
         }
         Source::Commit { git, commit, prefix } => {
-            let at = format!("{}:{prefix}{SETTINGS_FILE}", commit.short());
-            let root = git.folder_entries(commit, prefix.trim_end_matches('/'))?.unwrap_or_default();
-            let settings = match root.iter().find(|entry| entry.name == SETTINGS_FILE) {
-                Some(entry) => Settings::parse(&yaml::decode(&git.blob(entry.id, &at)?, SETTINGS_FILE)?)?,
-                None => Settings::default(),
-            };
+            let settings = Settings::of_commit(git, commit, prefix)?;
             let mut found = (Vec::new(), Vec::new());
             let path = format!("{prefix}{RELEASES_FOLDER}/{environment}");
             let entries = git.folder_entries(commit, &path)?.unwrap_or_default();

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::git::Git;
 use super::glob::PathGlob;
+use super::lock::CommitId;
 use super::regular::read_own;
 use super::selector::Selector;
 use crate::error::{Diagnostic, Place, Source};
@@ -58,6 +60,19 @@ impl Settings {
         match read_own(root, SETTINGS_FILE, top, SETTINGS_BYTES_MAX, "SETTINGS_BYTES_MAX")? {
             None => Ok(Settings::default()),
             Some(bytes) => Settings::parse(&yaml::decode(&bytes, SETTINGS_FILE)?),
+        }
+    }
+
+    /// The settings of a commit of a repository that lies below `prefix` in Git's.
+    ///
+    /// # Errors
+    /// As for [`Settings::read`], or an object is missing or damaged.
+    pub fn of_commit(git: &Git, commit: &CommitId, prefix: &str) -> Result<Settings, Diagnostic> {
+        let root = git.folder_entries(commit, prefix.trim_end_matches('/'))?.unwrap_or_default();
+        let at = format!("{}:{prefix}{SETTINGS_FILE}", commit.short());
+        match root.iter().find(|entry| entry.name == SETTINGS_FILE) {
+            Some(entry) => Settings::parse(&yaml::decode(&git.blob(entry.id, &at)?, SETTINGS_FILE)?),
+            None => Ok(Settings::default()),
         }
     }
 
