@@ -243,6 +243,12 @@ fn index(item: &Value, indexes: &[Value]) -> Result<Value, String> {
     }
     let mut item = item.clone();
     for index in indexes {
+        if let (Value::Object(object), Value::Str(key)) = (&item, index)
+            && object.kind() == "map"
+        {
+            item = object.field(key).unwrap_or(Value::Nil);
+            continue;
+        }
         item = match data_of(&item) {
             Value::Nil => return Err("index of nil pointer".into()),
             Value::List(list) => {

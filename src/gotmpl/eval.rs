@@ -478,6 +478,9 @@ fn convert(value: Operand, param: Param) -> Result<Value, String> {
             _ => Err(format!("invalid value; expected {}", type_of(param))),
         };
     };
+    if let (Param::Any, Value::Object(object)) = (param, &value) {
+        return Ok(object.copied().unwrap_or(value));
+    }
     let fits = match (param, &value) {
         (Param::Any, _)
         | (Param::Str, Value::Str(_) | Value::Bytes(_))

@@ -50,7 +50,7 @@ pub struct Executor<'a> {
     pub(super) variables: Vec<(Variable, Operand)>,
     pub(super) base: usize,
     pub(super) depth: u32,
-    out: String,
+    out: Printed,
     rounds: u64,
     produced_bytes: usize,
     containers: u32,
@@ -67,6 +67,45 @@ pub struct Executor<'a> {
     /// What the function that runs warned of.
     pub(super) warning: Option<&'static str>,
     warnings: Vec<(&'static str, Site)>,
+}
+
+/// What a template printed.
+#[derive(Default)]
+struct Printed {
+    /// U+FFFD stands for each byte that is no UTF-8.
+    text: String,
+    /// Where such a byte stands in the text, and which it is.
+    raw: Vec<(usize, u8)>,
+    /// What printed the last of them.
+    raw_site: Option<Site>,
+}
+
+impl Printed {
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        for chunk in bytes.utf8_chunks() {
+            self.text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                self.raw.push((self.text.len(), *byte));
+                self.text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+    }
+
+    /// As the value of `include` and `tpl`.
+    fn into_value(self) -> Value {
+        if self.raw.is_empty() {
+            return Value::str(self.text);
+        }
+        let mut bytes = Vec::with_capacity(self.text.len());
+        let mut taken = 0;
+        for (at, byte) in self.raw {
+            bytes.extend_from_slice(&self.text.as_bytes()[taken..at]);
+            bytes.push(byte);
+            taken = at + char::REPLACEMENT_CHARACTER.len_utf8();
+        }
+        bytes.extend_from_slice(&self.text.as_bytes()[taken..]);
+        Value::Bytes(bytes.into())
+    }
 }
 
 /// What a node did to the loop around it.
@@ -90,7 +129,7 @@ impl<'a> Executor<'a> {
             variables: Vec::new(),
             base: 0,
             depth: 0,
-            out: String::new(),
+            out: Printed::default(),
             rounds: 0,
             produced_bytes: 0,
             containers: 0,
@@ -114,7 +153,12 @@ impl<'a> Executor<'a> {
             let message = format!("no template {name:?}");
             return Err(Box::new(Error::new(message, site)));
         };
-        let result = self.run(&body, dot);
+        let result = self.run(&body, dot).and_then(|printed| match (printed.raw.first(), printed.raw_site) {
+            (Some((_, byte)), Some(site)) => {
+                Err(Box::new(Error::new(format!("the output is not UTF-8: this prints the byte {byte:#04x}"), site)))
+            }
+            _ => Ok(printed.text),
+        });
         if result.is_err() {
             // The next template starts afresh.
             self.variables.clear();
@@ -150,12 +194,12 @@ impl<'a> Executor<'a> {
     }
 
     /// Runs a template into a text of its own.
-    fn run(&mut self, body: &Arc<Body>, dot: Value) -> Result<String> {
+    fn run(&mut self, body: &Arc<Body>, dot: Value) -> Result<Printed> {
         let dot = if matches!(dot, Value::Nil) { None } else { Some(dot) };
         let out = std::mem::take(&mut self.out);
         let result = self.enter(body, &dot);
-        let text = std::mem::replace(&mut self.out, out);
-        result.map(|()| text)
+        let printed = std::mem::replace(&mut self.out, out);
+        result.map(|()| printed)
     }
 
     /// Runs a template into the current text, with no variable but `$`.
@@ -182,7 +226,7 @@ impl<'a> Executor<'a> {
     fn walk(&mut self, dot: &Operand, nodes: &[Node]) -> Result<Flow> {
         for node in nodes {
             match node {
-                Node::Text(span) => self.out.push_str(span.of(&self.body.text.text)),
+                Node::Text(span) => self.out.text.push_str(span.of(&self.body.text.text)),
                 Node::Action(pipe) => {
                     let value = self.pipeline(dot, pipe)?;
                     if pipe.declared.is_empty() {
@@ -215,20 +259,28 @@ impl<'a> Executor<'a> {
 
     fn print(&mut self, value: Operand, span: Span) -> Result<()> {
         match value {
-            None => self.out.push_str(NO_VALUE),
-            Some(Value::Str(text)) => self.out.push_str(&text),
+            None => self.out.text.push_str(NO_VALUE),
+            Some(Value::Str(text)) => self.out.text.push_str(&text),
             // Only what is printed itself is asked for its `String` method; inside of others Go prints the struct.
             Some(Value::Object(object)) if object.has_method("String") => match object.call("String", &[]) {
-                Ok(text) => fmt::write_value(&mut self.out, &text),
+                Ok(text) => fmt::write_value(&mut self.out.text, &text),
                 Err(message) => return Err(self.error(span, message)),
             },
-            Some(value) => fmt::write_value(&mut self.out, &value),
+            Some(Value::Bytes(bytes)) => {
+                self.out.push_bytes(&bytes);
+                self.out.raw_site = Some(Site { text: self.body.text.clone(), span });
+            }
+            // Of a pointer to a struct Go prints the struct.
+            Some(Value::Object(object)) if object.kind() == "ptr" && !object.is_stringer() => {
+                self.out.text.push_str(object.print().trim_start_matches('&'));
+            }
+            Some(value) => fmt::write_value(&mut self.out.text, &value),
         }
         self.check_output(span)
     }
 
     fn check_output(&self, span: Span) -> Result<()> {
-        if self.out.len() > OUTPUT_BYTES_MAX {
+        if self.out.text.len() > OUTPUT_BYTES_MAX {
             return Err(
                 self.error(span, format!("the output is larger than {OUTPUT_BYTES_MAX} bytes (OUTPUT_BYTES_MAX)"))
             );
@@ -393,14 +445,14 @@ impl<'a> Executor<'a> {
         *count += 1;
         self.descend(command.span)?;
         self.push_call(command.span);
-        let text =
+        let printed =
             self.run(&body, dot).map_err(|error| self.frame(error, FrameKind::Include(name.clone()), command.span))?;
         self.calls.pop();
         self.depth -= 1;
         if let Some(count) = self.included.get_mut(name) {
             *count -= 1;
         }
-        Ok(Value::str(text))
+        Ok(printed.into_value())
     }
 
     /// `tpl`: a text as a template, which sees all that its caller sees.
@@ -432,9 +484,12 @@ impl<'a> Executor<'a> {
         let result = self.run(&parsed.main, dot);
         self.calls.pop();
         self.scope = outer;
-        let text = result.map_err(|error| self.frame(error, FrameKind::Tpl, command.span))?;
+        let printed = result.map_err(|error| self.frame(error, FrameKind::Tpl, command.span))?;
         self.depth -= 1;
-        Ok(Value::str(if text.contains(NO_VALUE) { text.replace(NO_VALUE, "") } else { text }))
+        Ok(match printed.raw.is_empty() && printed.text.contains(NO_VALUE) {
+            true => Value::str(printed.text.replace(NO_VALUE, "")),
+            false => printed.into_value(),
+        })
     }
 
     fn push_call(&mut self, span: Span) {

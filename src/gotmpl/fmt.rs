@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::strconv::{format_float, quote, quote_char};
-use super::value::{IntKind, Value};
+use super::value::{IntKind, Object, Value};
 
 /// Lists and maps deeper than this print as [`TOO_DEEP`]: a map that holds itself has no end (Go overflows its stack).
 pub const PRINT_DEPTH_MAX: usize = 500;
@@ -124,6 +124,8 @@ struct Flags {
     zero: bool,
     /// `%#v`: Go syntax.
     sharp_v: bool,
+    /// `%+v`: structs with the names of their fields.
+    plus_v: bool,
 }
 
 struct Printer {
@@ -224,7 +226,7 @@ impl Printer {
         } else if let Some(arg) = args.get(cursor.next) {
             if verb == 'v' {
                 self.flags.sharp_v = std::mem::take(&mut self.flags.sharp);
-                self.flags.plus = false;
+                self.flags.plus_v = std::mem::take(&mut self.flags.plus);
             }
             cursor.next += 1;
             self.value(arg, verb, 0);
@@ -297,7 +299,7 @@ impl Printer {
                     _ => self.bad_verb(value, verb),
                 }
             }
-            Value::Object(object) => self.string(object.print().as_bytes(), verb, value),
+            Value::Object(object) => self.object(object.as_ref(), verb, value, depth),
             Value::List(list) => {
                 self.open(value, b"[");
                 for (i, item) in list.items.iter().enumerate() {
@@ -317,6 +319,36 @@ impl Printer {
                 self.out.push(if self.flags.sharp_v { b'}' } else { b']' });
             }
             Value::Bool(_) => self.bad_verb(value, verb),
+        }
+    }
+
+    /// What has a method for its text prints as that where the verb is one for text; a struct else as its fields.
+    fn object(&mut self, object: &dyn Object, verb: char, value: &Value, depth: usize) {
+        let for_text = matches!(verb, 's' | 'q' | 'x' | 'X');
+        if let Some(bytes) = object.byte_slice().filter(|_| for_text) {
+            return self.string(bytes, verb, value);
+        }
+        let by_method = object.is_stringer() && (for_text || verb == 'v') && !self.flags.sharp_v;
+        if let Some(fields) = object.struct_fields().filter(|_| !by_method) {
+            let pointer = object.kind() == "ptr";
+            self.out.extend_from_slice(if pointer { b"&" } else { b"" });
+            if self.flags.sharp_v {
+                self.out.extend_from_slice(object.type_name().trim_start_matches('*').as_bytes());
+            }
+            self.out.push(b'{');
+            for (i, (name, field)) in fields.iter().enumerate() {
+                self.separate(i);
+                if self.flags.plus_v || self.flags.sharp_v {
+                    self.out.extend_from_slice(name.as_bytes());
+                    self.out.push(b':');
+                }
+                self.value(field, verb, depth + 1);
+            }
+            return self.out.push(b'}');
+        }
+        match object.as_data().filter(|_| !object.is_stringer() && matches!(object.kind(), "map" | "slice")) {
+            Some(data) => self.value(&data, verb, depth),
+            None => self.string(object.print().as_bytes(), verb, value),
         }
     }
 

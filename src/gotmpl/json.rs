@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data_encoding::BASE64;
+
 use super::strconv::{format_float, parse_float, quoted};
 use super::value::{IntKind, Value};
 
@@ -57,7 +59,11 @@ fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Resul
         Value::Int(n, _) => out.push_str(&n.to_string()),
         Value::Float(f) => out.push_str(&number(*f)?),
         Value::Str(text) => write_text(out, text, layout.raw_html),
-        Value::Bytes(bytes) => write_text(out, &String::from_utf8_lossy(bytes), layout.raw_html),
+        Value::Bytes(bytes) => write_bytes(out, bytes, layout.raw_html),
+        Value::Object(object) if object.byte_slice().is_some() => {
+            let bytes = object.byte_slice().unwrap_or_default();
+            write_text(out, &BASE64.encode(bytes), layout.raw_html);
+        }
         Value::Object(object) => match (object.json_fields(), object.as_data()) {
             (Some(fields), _) => write_object(out, fields.iter().map(|(name, item)| (*name, item)), layout, depth)?,
             (None, Some(data)) => write(out, &data, layout, depth + 1)?,
@@ -72,6 +78,7 @@ fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Resul
             }
             close(out, list.items.is_empty(), layout, depth, ']');
         }
+        Value::Map(map) if map.is_nil() => out.push_str("null"),
         Value::Map(map) => {
             write_object(out, map.entries.borrow().iter().map(|(key, item)| (&**key, item)), layout, depth)?;
         }
@@ -132,6 +139,21 @@ fn number(value: f64) -> Result<String, String> {
 
 fn write_text(out: &mut String, text: &str, raw_html: bool) {
     out.push('"');
+    write_characters(out, text, raw_html);
+    out.push('"');
+}
+
+/// A string that is no UTF-8: each byte that is none shows as an escape.
+fn write_bytes(out: &mut String, bytes: &[u8], raw_html: bool) {
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        write_characters(out, chunk.valid(), raw_html);
+        chunk.invalid().iter().for_each(|_| out.push_str("\\ufffd"));
+    }
+    out.push('"');
+}
+
+fn write_characters(out: &mut String, text: &str, raw_html: bool) {
     let mut written = 0;
     for (i, c) in text.char_indices() {
         let escape = match c {
@@ -159,7 +181,6 @@ fn write_text(out: &mut String, text: &str, raw_html: bool) {
         }
     }
     out.push_str(&text[written..]);
-    out.push('"');
 }
 
 struct Reader<'a> {

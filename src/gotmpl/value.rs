@@ -108,6 +108,22 @@ pub trait Object {
     fn json_fields(&self) -> Option<Vec<(&str, Value)>> {
         None
     }
+    /// The fields of a struct in Go's order, the hidden ones too, as `fmt` walks them; `None` for what is no struct.
+    fn struct_fields(&self) -> Option<Vec<(&str, Value)>> {
+        None
+    }
+    /// Whether `fmt` prints it by a method, so that [`Object::print`] is what `%s` and its kin show.
+    fn is_stringer(&self) -> bool {
+        true
+    }
+    /// What a function is given of it: a copy, which has lost the methods that only an addressable value has.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+    /// The content of a `[]byte`, which is text for some functions, Base64 in JSON, and numbers elsewhere.
+    fn byte_slice(&self) -> Option<&[u8]> {
+        None
+    }
     /// Go's `reflect.Kind` name: `struct`, `slice`, `map`, `ptr`.
     fn kind(&self) -> &'static str {
         "struct"
@@ -212,6 +228,7 @@ impl Value {
             Value::List(list) => !list.items.is_empty(),
             Value::Map(map) => !map.entries.borrow().is_empty(),
             Value::Object(object) => match object.kind() {
+                "slice" if let Some(bytes) = object.byte_slice() => !bytes.is_empty(),
                 "map" | "slice" => object.as_data().is_some_and(|data| data.truth()),
                 _ => true,
             },
@@ -243,6 +260,12 @@ impl Map {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<Value> {
         self.entries.borrow().get(key).cloned()
+    }
+
+    /// Whether it is a nil map, which JSON and YAML write as `null`: of the maps of text only a chart's annotations can
+    /// be empty.
+    pub fn is_nil(&self) -> bool {
+        self.map_type == MapType::Strings && self.entries.borrow().is_empty()
     }
 
     /// Sets a key, for everybody who holds this map.

@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 use super::funcs::to_yaml;
 use super::glob::Glob;
 use crate::chart::ChartFile;
-use crate::gotmpl::{Object, Value, fmt};
+use crate::gotmpl::{IntKind, Object, Value, fmt};
 
 /// A Go map from path to bytes, with methods.
 pub(super) struct Files {
@@ -25,9 +25,14 @@ impl Files {
         Value::Object(Rc::new(Files { files }))
     }
 
-    fn get(&self, path: &str) -> Value {
+    /// The content of a file; of one that is not there Go's zero value, which is empty.
+    fn bytes(&self, path: &str) -> Arc<[u8]> {
         let found = self.files.binary_search_by(|(known, _)| (**known).cmp(path));
-        found.map_or_else(|_| Value::str(""), |i| Value::bytes(self.files[i].1.to_vec()))
+        found.map_or_else(|_| Arc::default(), |i| self.files[i].1.clone())
+    }
+
+    fn get(&self, path: &str) -> Value {
+        Value::bytes(self.bytes(path).to_vec())
     }
 
     /// The files by the last part of their path; of several the last one, as in Go's sorted maps it need not be.
@@ -62,7 +67,11 @@ impl Object for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        Some(self.get(name))
+        Some(ByteSlice::value(&self.bytes(name)))
+    }
+
+    fn is_stringer(&self) -> bool {
+        false
     }
 
     fn has_method(&self, name: &str) -> bool {
@@ -77,7 +86,8 @@ impl Object for Files {
         match (name, args) {
             ("AsConfig", _) => Ok(self.by_base_name(|bytes| Value::bytes(bytes.to_vec()))),
             ("AsSecrets", _) => Ok(self.by_base_name(|bytes| Value::str(BASE64.encode(bytes)))),
-            ("Get" | "GetBytes", [Value::Str(path)]) => Ok(self.get(path)),
+            ("Get", [Value::Str(path)]) => Ok(self.get(path)),
+            ("GetBytes", [Value::Str(path)]) => Ok(ByteSlice::value(&self.bytes(path))),
             ("Lines", [Value::Str(path)]) => Ok(self.lines(path)),
             ("Glob", [Value::Str(pattern)]) => {
                 let glob = Glob::new(pattern);
@@ -99,8 +109,60 @@ impl Object for Files {
     }
 
     fn as_data(&self) -> Option<Value> {
-        let entries = self.files.iter().map(|(path, bytes)| (path.clone(), Value::bytes(bytes.to_vec())));
+        let entries = self.files.iter().map(|(path, bytes)| (path.clone(), ByteSlice::value(bytes)));
         Some(Value::map(entries.collect()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A `[]byte`: Go prints it as a list of numbers, JSON holds it in Base64, and functions that take text refuse it.
+struct ByteSlice(Arc<[u8]>);
+
+impl ByteSlice {
+    fn value(bytes: &Arc<[u8]>) -> Value {
+        Value::Object(Rc::new(ByteSlice(bytes.clone())))
+    }
+}
+
+impl Object for ByteSlice {
+    fn type_name(&self) -> &str {
+        "[]uint8"
+    }
+
+    fn kind(&self) -> &'static str {
+        "slice"
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn has_method(&self, _: &str) -> bool {
+        false
+    }
+
+    fn call(&self, name: &str, _: &[Value]) -> Result<Value, String> {
+        Err(format!("no method {name}"))
+    }
+
+    fn is_stringer(&self) -> bool {
+        false
+    }
+
+    fn byte_slice(&self) -> Option<&[u8]> {
+        Some(&self.0)
+    }
+
+    fn print(&self) -> String {
+        let numbers: Vec<_> = self.0.iter().map(u8::to_string).collect();
+        format!("[{}]", numbers.join(" "))
+    }
+
+    fn as_data(&self) -> Option<Value> {
+        Some(Value::list(self.0.iter().map(|byte| Value::Int(i64::from(*byte), IntKind::Uint8)).collect()))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data_encoding::BASE64;
+
 use super::convert::from_node;
 use super::toml;
 use crate::gotmpl::{Function, IntKind, Param, Value, fmt, json};
@@ -188,6 +190,7 @@ impl Walk<'_> {
                 }
                 self.emitter.end();
             }
+            Value::Map(map) if map.is_nil() && self.style == Style::ToYaml => self.emitter.null(),
             Value::Map(map) => {
                 let entries = map.entries.borrow();
                 let mut entries: Vec<(&Arc<str>, &Value)> = entries.iter().collect();
@@ -198,6 +201,23 @@ impl Walk<'_> {
                     self.emit(value);
                 }
                 self.emitter.end();
+            }
+            Value::Object(object) if object.byte_slice().is_some() && self.style == Style::ToYaml => {
+                self.emitter.str(&BASE64.encode(object.byte_slice().unwrap_or_default()));
+            }
+            // This library reads structs itself, not by way of JSON.
+            Value::Object(object) if self.style == Style::Pretty && !object.is_stringer() => {
+                match (object.struct_fields(), object.as_data()) {
+                    (Some(fields), _) => {
+                        self.emitter.map(fields.len());
+                        for (name, value) in fields {
+                            self.emitter.key(&name.to_lowercase());
+                            self.emit(&value);
+                        }
+                        self.emitter.end();
+                    }
+                    (None, data) => self.emit(&data.unwrap_or(Value::Nil)),
+                }
             }
             Value::Object(object) => match object.as_data() {
                 Some(data) => self.emit(&data),

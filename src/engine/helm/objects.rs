@@ -19,7 +19,12 @@ const CHART_TYPE: &str = "struct { chart.Metadata; IsRoot bool }";
 pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
     let metadata = &prepared.chart.metadata;
     let text = |text: &str| Value::str(text);
-    let texts = |texts: &[String]| Value::strings(texts.iter().map(String::as_str));
+    // What Chart.yaml lacks is nil, which JSON and YAML show as `null`.
+    let texts = |texts: &[String]| match texts {
+        [] => Value::nil_strings(),
+        texts => Value::strings(texts.iter().map(String::as_str)),
+    };
+    let list = |items: Vec<Value>| if items.is_empty() { Value::nil_list() } else { Value::list(items) };
     let annotations = metadata.annotations.iter().map(|(key, value)| (key.as_str().into(), text(value))).collect();
     let annotations = Map { entries: Rc::new(RefCell::new(annotations)), map_type: MapType::Strings };
     Record::value(
@@ -32,7 +37,7 @@ pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
             ("Version", "version", text(&metadata.version)),
             ("Description", "description", text(&metadata.description)),
             ("Keywords", "keywords", texts(&metadata.keywords)),
-            ("Maintainers", "maintainers", Value::list(metadata.maintainers.iter().map(maintainer).collect())),
+            ("Maintainers", "maintainers", list(metadata.maintainers.iter().map(maintainer).collect())),
             ("Icon", "icon", text(&metadata.icon)),
             ("APIVersion", "apiVersion", text(&metadata.api_version)),
             ("Condition", "condition", text(&metadata.condition)),
@@ -41,7 +46,7 @@ pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
             ("Deprecated", "deprecated", Value::Bool(metadata.deprecated)),
             ("Annotations", "annotations", Value::Map(annotations)),
             ("KubeVersion", "kubeVersion", text(&metadata.kube_version)),
-            ("Dependencies", "dependencies", Value::list(prepared.requirements.iter().map(dependency).collect())),
+            ("Dependencies", "dependencies", list(prepared.requirements.iter().map(dependency).collect())),
             ("Type", "type", text(&metadata.chart_type)),
             ("IsRoot", "IsRoot", Value::Bool(is_root)),
         ],
@@ -171,13 +176,30 @@ impl Object for Record {
         found.map(|(_, text)| Value::Str(text.clone())).ok_or_else(|| format!("no method {name}"))
     }
 
+    fn is_stringer(&self) -> bool {
+        false
+    }
+
+    fn struct_fields(&self) -> Option<Vec<(&str, Value)>> {
+        match self.fields.split_last() {
+            Some((is_root, metadata)) if self.type_name == CHART_TYPE => {
+                let metadata = Record::value("chart.Metadata", "struct", metadata.to_vec());
+                Some(vec![("Metadata", metadata), (is_root.0, is_root.2.clone())])
+            }
+            _ => Some(self.fields.iter().map(|(name, _, value)| (*name, value.clone())).collect()),
+        }
+    }
+
+    /// The methods of these structs are their addresses'.
+    fn copied(&self) -> Option<Value> {
+        (self.kind == "struct" && !self.texts.is_empty())
+            .then(|| Record::value(self.type_name, self.kind, self.fields.clone()))
+    }
+
     /// Go's `%v` of a struct: the values of its fields.
     fn print(&self) -> String {
-        let embeds = self.type_name == CHART_TYPE;
         let mut out = String::from(if self.kind == "ptr" { "&{" } else { "{" });
-        out.push_str(if embeds { "{" } else { "" });
-        for (i, (.., value)) in self.fields.iter().enumerate() {
-            out.push_str(if embeds && i + 1 == self.fields.len() { "}" } else { "" });
+        for (i, (_, value)) in self.struct_fields().unwrap_or_default().iter().enumerate() {
             out.push_str(if i > 0 { " " } else { "" });
             fmt::write_value(&mut out, value);
         }

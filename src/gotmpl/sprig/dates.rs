@@ -311,6 +311,15 @@ impl Object for TimeObject {
         }
     }
 
+    /// As `time.Parse` makes them; the zone, which is an address, is none here.
+    fn struct_fields(&self) -> Option<Vec<(&str, Value)>> {
+        /// From the year 1, where Go begins, to 1970.
+        const SECONDS_TO_1970: i64 = 62_135_596_800;
+        let seconds = self.0.unix.saturating_add(SECONDS_TO_1970);
+        let wall = Value::Int(i64::from(self.0.parts().nanosecond), IntKind::Uint64);
+        Some(vec![("wall", wall), ("ext", Value::int64(seconds)), ("loc", Value::int(0))])
+    }
+
     fn print(&self) -> String {
         self.0.to_string()
     }

@@ -177,8 +177,12 @@ fn concat(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
 
 fn chunk(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
     let items: Cow<'_, [Value]> = items(&args[1], "Cannot chunk type")?;
-    let chunks = match usize::try_from(int(&args[0])) {
+    let size = int(&args[0]);
+    let chunks = match usize::try_from(size) {
         Ok(size @ 1..) => items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect(),
+        // Sprig makes floor((length - 1) / size) + 1 lists, which may come to one, none or less.
+        Err(_) if items.len() == 1 && size < -1 => vec![Value::list(items.to_vec())],
+        Err(_) if items.len() > 1 && items.len() as u64 - 1 <= size.unsigned_abs() => Vec::new(),
         _ => return Err("runtime error: makeslice: len out of range".into()),
     };
     Ok(Value::List(List { items: Rc::new(chunks), element: ElementType::List }))

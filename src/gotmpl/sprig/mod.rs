@@ -146,7 +146,17 @@ fn plain(map: &Map) -> Value {
 fn strval(value: &Value) -> Arc<str> {
     match value {
         Value::Str(text) => text.clone(),
-        other => to_string(other).into(),
+        other => match byte_slice(other) {
+            Some(bytes) => String::from_utf8_lossy(bytes).into(),
+            None => to_string(other).into(),
+        },
+    }
+}
+
+fn byte_slice(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Object(object) => object.byte_slice(),
+        _ => None,
     }
 }
 
@@ -154,7 +164,10 @@ fn strval(value: &Value) -> Arc<str> {
 fn string_of(value: &Value) -> Value {
     match value {
         Value::Str(_) | Value::Bytes(_) => value.clone(),
-        other => Value::str(to_string(other)),
+        other => match byte_slice(other) {
+            Some(bytes) => Value::bytes(bytes.to_vec()),
+            None => Value::str(to_string(other)),
+        },
     }
 }
 

@@ -106,11 +106,11 @@ impl Object for VersionObject {
             "LessThanEqual" => Ok(Value::Bool(order()?.is_le())),
             "GreaterThan" => Ok(Value::Bool(order()?.is_gt())),
             "GreaterThanEqual" => Ok(Value::Bool(order()?.is_ge())),
-            "IncMajor" => next((version.major.checked_add(1), Some(0), Some(0)), "major"),
-            "IncMinor" => next((Some(version.major), version.minor.checked_add(1), Some(0)), "minor"),
+            "IncMajor" => self.next((version.major.checked_add(1), Some(0), Some(0)), "major"),
+            "IncMinor" => self.next((Some(version.major), version.minor.checked_add(1), Some(0)), "minor"),
             "IncPatch" => {
                 let patch = if version.pre.is_empty() { version.patch.checked_add(1) } else { Some(version.patch) };
-                next((Some(version.major), Some(version.minor), patch), "patch")
+                self.next((Some(version.major), Some(version.minor), patch), "patch")
             }
             "SetPrerelease" | "SetMetadata" => {
                 let [Value::Str(text)] = args else {
@@ -122,10 +122,23 @@ impl Object for VersionObject {
                     "SetMetadata" => "invalid metadata string".to_owned(),
                     _ => "invalid prerelease string".to_owned(),
                 })?;
-                Ok(object(changed, "", false))
+                Ok(self.derived(changed))
             }
             _ => Err(format!("can't evaluate field {name} in type *semver.Version")),
         }
+    }
+
+    fn struct_fields(&self) -> Option<Vec<(&str, Value)>> {
+        let Version { major, minor, patch, pre, metadata } = &self.version;
+        let number = |n: &u64| Value::Int(n.cast_signed(), IntKind::Uint64);
+        Some(vec![
+            ("major", number(major)),
+            ("minor", number(minor)),
+            ("patch", number(patch)),
+            ("pre", Value::str(&**pre)),
+            ("metadata", Value::str(&**metadata)),
+            ("original", Value::str(&*self.original)),
+        ])
     }
 
     fn print(&self) -> String {
@@ -141,13 +154,20 @@ impl Object for VersionObject {
     }
 }
 
-/// A plain version; it cannot be asked for the text it was read from.
-fn next(numbers: (Option<u64>, Option<u64>, Option<u64>), part: &str) -> Result<Value, String> {
-    let (Some(major), Some(minor), Some(patch)) = numbers else {
-        return Err(format!("{part} version increment would overflow uint64"));
-    };
-    let version = Version { major, minor, patch, pre: String::new(), metadata: String::new() };
-    Ok(object(version, "", false))
+impl VersionObject {
+    fn next(&self, numbers: (Option<u64>, Option<u64>, Option<u64>), part: &str) -> Result<Value, String> {
+        let (Some(major), Some(minor), Some(patch)) = numbers else {
+            return Err(format!("{part} version increment would overflow uint64"));
+        };
+        Ok(self.derived(Version { major, minor, patch, pre: String::new(), metadata: String::new() }))
+    }
+
+    /// A plain version; it cannot be asked for the text it was read from, though it has one.
+    fn derived(&self, version: Version) -> Value {
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        let original = format!("{prefix}{}", printed(&version));
+        object(version, &original, false)
+    }
 }
 
 /// All three numbers, no `v`.
