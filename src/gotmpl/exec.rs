@@ -166,6 +166,7 @@ impl<'a> Executor<'a> {
             self.depth = 0;
             self.included.clear();
             self.calls.clear();
+            self.generator.spare_keys();
         }
         result
     }

@@ -69,7 +69,8 @@ pub trait Host {
 }
 
 /// The source of everything that differs from run to run: a real one for `kcfg template`, fixed ones for `kcfg render`.
-/// Every method but [`Generator::used`], [`Generator::fixed_keys`] and [`Generator::zone`] marks it as used.
+/// Every method but [`Generator::used`], [`Generator::fixed_keys`], [`Generator::spare_keys`] and [`Generator::zone`] marks it as
+/// used.
 pub trait Generator {
     /// Fills a buffer with random bytes.
     fn fill(&mut self, bytes: &mut [u8]);
@@ -80,6 +81,9 @@ pub trait Generator {
     /// Whether keys must be fixed ones, and which of the two sets (RSA keys take long to make, and `render` throws
     /// them away).
     fn fixed_keys(&self) -> Option<usize>;
+
+    /// Keys that are made from now on are thrown away, as the render failed: fixed ones will do.
+    fn spare_keys(&mut self) {}
 
     /// A random text. `sites` are the call that asks for it and the calls that led there, nearest first; a generator
     /// that keeps records takes them.

@@ -19,6 +19,7 @@ use super::random_text::{Alphabet, CallSite, Draw, RandomText, class};
 #[derive(Debug, Default)]
 pub struct RealGenerator {
     used: bool,
+    spares_keys: bool,
 }
 
 impl RealGenerator {
@@ -47,7 +48,11 @@ impl Generator for RealGenerator {
     }
 
     fn fixed_keys(&self) -> Option<usize> {
-        None
+        self.spares_keys.then_some(0)
+    }
+
+    fn spare_keys(&mut self) {
+        self.spares_keys = true;
     }
 
     fn zone(&self) -> TimeZone {

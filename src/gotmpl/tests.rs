@@ -265,3 +265,19 @@ fn an_error_says_where_it_was_and_how_one_got_there() {
     assert_eq!(&*culprit.key, "nosuch");
     assert_eq!(error.to_string(), "template: t:2: at <.nosuch>: nil pointer evaluating interface {}.tag");
 }
+
+#[test]
+fn after_an_error_no_keys_are_made_for_what_is_thrown_away() {
+    let functions = Functions::new(&[TEST_FUNCTIONS]);
+    let mut set = TemplateSet::default();
+    for (name, template) in [("good", "a"), ("bad", "{{ fails \"x\" }}")] {
+        let text = Arc::new(Text { name: name.into(), text: template.into() });
+        set.add(&text.name, &parse(&text, &functions).unwrap());
+    }
+    let mut generator = RealGenerator::new();
+    let set = Arc::new(set);
+    Executor::new(set.clone(), &functions, &mut generator).execute("good", Value::Nil).unwrap();
+    assert_eq!(generator.fixed_keys(), None);
+    Executor::new(set, &functions, &mut generator).execute("bad", Value::Nil).unwrap_err();
+    assert_eq!(generator.fixed_keys(), Some(0));
+}
