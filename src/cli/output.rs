@@ -82,13 +82,23 @@ impl Output {
         }
     }
 
+    /// Whether whoever read standard output has gone away.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// The columns of the terminal that standard output is; none if it is none.
     pub fn stdout_width(&self) -> Option<usize> {
+        self.stdout_size().map(|(columns, _)| columns)
+    }
+
+    /// The columns and rows of the terminal that standard output is; none if it is none, or does not say.
+    pub fn stdout_size(&self) -> Option<(usize, usize)> {
         if !std::io::stdout().is_terminal() {
             return None;
         }
-        let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
-        Some(usize::from(width.0))
+        let (width, height) = terminal_size::terminal_size_of(std::io::stdout())?;
+        Some((usize::from(width.0), usize::from(height.0)))
     }
 
     /// Whether colour shows on standard output.

@@ -1,10 +1,13 @@
 //! `kcfg status`: how environments stand, as a cluster's records say it, or as Git was told (`from_git`). The first line
 //! says whether all is well; then a table, and of what is not well what it is, why, and what to do.
 
+mod changes;
 mod from_git;
 mod json;
+mod screen;
 mod shown;
 mod text;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,9 +16,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cluster;
-use crate::cluster::status::EnvironmentState;
+use crate::cluster::status::{EnvironmentState, EnvironmentStatus};
 use crate::error::{Diagnostic, visible};
-use crate::repo::{Git, Lag, Repository, Selector};
+use crate::repo::{CommitId, Git, Lag, Repository, Selector};
 
 use super::suspend::{ClusterArgs, duration};
 use super::{Output, Status};
@@ -36,6 +39,9 @@ pub struct Args {
     /// As the tags kcfg-sync-* of this clone tell it, without a cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
     from_git: bool,
+    /// Go on looking: on a terminal what changes is drawn anew, else each change is a line
+    #[arg(long)]
+    watch: bool,
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -53,7 +59,7 @@ enum Format {
     /// For people
     #[default]
     Text,
-    /// One JSON document
+    /// One JSON document; with --watch one a line, for each environment that changes
     Json,
 }
 
@@ -61,6 +67,9 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     let single = |error| vec![error];
     // Without a repository the cluster's own records are all there is to show.
     let repository = Repository::discover(dir).ok();
+    if args.watch {
+        return watch::run(args, repository.as_ref(), output).map_err(single);
+    }
     let git = match args.from_git {
         true => Some(from_git::clone(dir, repository.as_ref()).map_err(single)?),
         false => repository.as_ref().and_then(|repository| repository.git().ok().flatten().cloned()),
@@ -88,10 +97,20 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
 
 /// What the cluster has recorded of the environments that are asked for.
 fn recorded(args: &Args, repository: Option<&Repository>) -> Result<Vec<EnvironmentState>, Diagnostic> {
-    let names = repository.and_then(|repository| repository.environments().ok());
-    let names: BTreeSet<String> = names.into_iter().flat_map(|found| found.names).collect();
-    let found = cluster::status(&args.cluster.target(), &names, args.selector.as_ref())?;
-    let Some(selector) = &args.selector else { return Ok(found) };
+    let found = cluster::status(&args.cluster.target(), &environment_names(repository), args.selector.as_ref())?;
+    asked(&found, args.selector.as_ref())?;
+    Ok(found)
+}
+
+/// The environments of the repository that one stands in.
+fn environment_names(repository: Option<&Repository>) -> BTreeSet<String> {
+    let found = repository.and_then(|repository| repository.environments().ok());
+    found.into_iter().flat_map(|found| found.names).collect()
+}
+
+/// Refuses a selector that names nothing of what was found.
+fn asked(found: &[EnvironmentState], selector: Option<&Selector>) -> Result<(), Diagnostic> {
+    let Some(selector) = selector else { return Ok(()) };
     if found.is_empty() {
         let help = "`kcfg status` shows what the cluster has; name another one with --context";
         return Err(Diagnostic::error(format!("`{selector}` matches no environment of this cluster")).help(help));
@@ -108,24 +127,28 @@ fn recorded(args: &Args, repository: Option<&Repository>) -> Result<Vec<Environm
         let releases = found.iter().flat_map(|state| state.left_out.iter().map(String::as_str));
         return Err(selector.matches_nothing(environments, releases));
     }
-    Ok(found)
+    Ok(())
 }
 
 /// How far an environment is behind its branch, as far as this clone knows the branch.
 fn lag(git: &Git, state: &EnvironmentState) -> Option<Lag> {
     let status = state.status.as_ref()?;
+    git.lag(&status.commit.as_deref()?.parse().ok()?, &branch_head(git, status)?)
+}
+
+/// The newest commit of an environment's branch, as far as this clone knows it.
+fn branch_head(git: &Git, status: &EnvironmentStatus) -> Option<CommitId> {
     let reference = match status.reference.as_deref().and_then(|text| text.strip_prefix("refs/heads/")) {
         Some(branch) => branch.to_owned(),
         None => git.default_branch()?,
     };
-    let head = git.resolve(&reference, &["origin"]).ok()??;
-    git.lag(&status.commit.as_deref()?.parse().ok()?, &head)
+    git.resolve(&reference, &["origin"]).ok()?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::status::{EnvironmentStatus, LeaseStatus};
+    use crate::cluster::status::LeaseStatus;
     use crate::plan::Suspensions;
 
     #[test]

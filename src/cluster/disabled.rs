@@ -1,11 +1,12 @@
 //! The entry points of a kcfg that was built without the feature `cluster`.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use crate::error::Diagnostic;
 use crate::repo::Selector;
 
-use super::status::EnvironmentState;
+use super::status::{EnvironmentState, Outage};
 use super::{
     Contender, ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions,
 };
@@ -43,6 +44,19 @@ pub fn status(
     _names: &BTreeSet<String>,
     _selector: Option<&Selector>,
 ) -> Result<Vec<EnvironmentState>, Diagnostic> {
+    Err(missing())
+}
+
+/// Says how to get a kcfg that knows clusters.
+///
+/// # Errors
+/// Always.
+pub fn follow_status(
+    _target: &Target,
+    _names: &BTreeSet<String>,
+    _selector: Option<&Selector>,
+    _look: impl FnMut(&[EnvironmentState], Option<&Outage>) -> Result<ControlFlow<()>, Diagnostic>,
+) -> Result<(), Diagnostic> {
     Err(missing())
 }
 

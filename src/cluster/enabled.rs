@@ -1,6 +1,7 @@
 //! The entry points of a kcfg that can talk to clusters.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,11 +13,11 @@ use crate::repo::Selector;
 use super::client::{Client, Gate};
 use super::lease::{Lease, Seizure};
 use super::source::Tree;
-use super::status::EnvironmentState;
+use super::status::{EnvironmentState, Outage};
 use super::sync::Synchroniser;
 use super::{
     Contender, ObjectResult, Resumed, Source, SuspendRequest, Suspended, SyncOptions, SyncReport, Target, WatchOptions,
-    survey, watch,
+    mirror, survey, watch,
 };
 
 /// Makes a cluster equal to an environment of the tree, once, with the environment's Lease; a dry run needs none.
@@ -89,6 +90,21 @@ pub fn status(
         let found = survey::survey(&client, names, selector).await;
         found.map_err(|failure| failure.diagnostic("read the records of the environments"))
     })
+}
+
+/// The same as [`status`], for who goes on looking: `look` is called at first, whenever something changed, and from time to
+/// time, since ages grow; until it breaks or the process is asked to end (SIGTERM, SIGINT). While nothing is heard of the
+/// cluster it is given what was known before, and since when.
+///
+/// # Errors
+/// The cluster does not answer at first, forbids lists or watches, or `look` fails.
+pub fn follow_status(
+    target: &Target,
+    names: &BTreeSet<String>,
+    selector: Option<&Selector>,
+    look: impl FnMut(&[EnvironmentState], Option<&Outage>) -> Result<ControlFlow<()>, Diagnostic>,
+) -> Result<(), Diagnostic> {
+    ask(target, async |client| mirror::watch(&client, names, selector, look).await)
 }
 
 /// Leaves alone what a selector names.

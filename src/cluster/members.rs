@@ -1,18 +1,13 @@
 //! The members of an environment, kept current: one list and one watch per kind, metadata only, selected by label. A
 //! synchronisation of the loop reads them from here and asks the API server for nothing; what somebody else changes
 //! arrives as [`Sight`]s, and whether it is drift is for the loop to say, which knows what was applied. The parents are
-//! followed in the same way.
-//!
-//! A watch begins where its list ends, goes on from the last version it saw when it is cut, and lists anew when that
-//! version is too old (410). While a kind's watch does not work [`Members::of`] gives nothing: who needs its members lists them.
+//! followed in the same way. How lists and watches hang together is [`reflect`]'s business. While a kind's watch does not
+//! work [`Members::of`] gives nothing: who needs its members lists them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -21,12 +16,9 @@ use super::discovery::Resource;
 use super::live;
 use super::metrics::Metrics;
 use super::parent::{ENVIRONMENT_LABEL, PARENT_LABEL, environment_label};
+use super::reflect::{self, Collection, News, Seen};
 use crate::plan::{LiveObject, OWN_NAMESPACE, ShortHash};
 
-/// The pause before a watch is opened again, growing to [`PAUSE_MAX`] while none lasts longer than it.
-const PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Failures in a row after which they are said.
 const FAILURES_SAID: u32 = 3;
 
@@ -139,7 +131,9 @@ impl Members {
             if !self.tasks.contains_key(&kind) {
                 shared.store().kinds.insert(kind.clone(), OfKind::default());
                 let follower = self.follower.clone();
-                self.tasks.insert(kind, tokio::spawn(async move { follower.follow(resource).await }));
+                let of_kind = FollowedKind { follower, resource, kind: kind.clone() };
+                let task = async move { match reflect::follow(&of_kind.follower.client, &of_kind).await {} };
+                self.tasks.insert(kind, tokio::spawn(task));
             }
         }
         loop {
@@ -223,152 +217,100 @@ impl Shared {
     }
 
     /// One line of a watch.
-    fn saw(&self, kind: &Kind, seen: Seen) {
+    fn saw(&self, kind: &Kind, seen: Seen<LiveObject>) {
         let mut store = self.store();
         let Store { kinds, sights } = &mut *store;
         let Some(of_kind) = kinds.get_mut(kind) else { return };
-        match seen {
-            Seen::Version(version) => of_kind.version = of_kind.version.max(version),
-            Seen::Member(sight) => {
-                let (key, version) = (ShortHash::of_id(&sight.live.id), version_of(&sight.live));
-                of_kind.version = of_kind.version.max(version);
-                // An apply's answer may have been faster.
-                if of_kind.objects.get(&key).is_some_and(|known| version_of(known) > version) {
-                    return;
-                }
-                if sight.is_gone {
-                    of_kind.objects.remove(&key);
-                } else {
-                    of_kind.objects.insert(key, sight.live.clone());
-                }
-                sights.insert(key, sight);
-                self.sighted.notify_one();
+        let (live, is_gone) = match seen {
+            Seen::Version(version) => {
+                of_kind.version = of_kind.version.max(number(&version));
+                return;
             }
+            Seen::Is(live) => (live, false),
+            Seen::Gone(live) => (live, true),
+        };
+        let (key, version) = (ShortHash::of_id(&live.id), version_of(&live));
+        of_kind.version = of_kind.version.max(version);
+        // An apply's answer may have been faster.
+        if of_kind.objects.get(&key).is_some_and(|known| version_of(known) > version) {
+            return;
         }
+        if is_gone {
+            of_kind.objects.remove(&key);
+        } else {
+            of_kind.objects.insert(key, live.clone());
+        }
+        sights.insert(key, Sight { live, is_gone });
+        self.sighted.notify_one();
     }
 }
 
-impl Follower {
-    async fn follow(self, resource: Resource) {
-        let kind: Kind = (resource.group.clone(), resource.kind.clone());
-        let mut version = String::new();
-        let mut pause = PAUSE;
-        let mut failures = 0;
-        loop {
-            let mut opened = None;
-            let result = self.list_and_watch(&resource, &kind, &mut version, &mut opened).await;
-            if matches!(result, Err(Failure::Refused { code: 410, .. })) {
-                version.clear();
-            }
-            // A watch that lasted longer than the pause before it was worth opening, whatever ended it.
-            if opened.is_some_and(|at: Instant| at.elapsed() >= pause) {
-                if failures >= FAILURES_SAID {
-                    (self.trouble)(&resource, None);
-                }
-                (failures, pause) = (0, PAUSE);
-            } else {
-                self.shared.stands(&kind, Standing::Behind);
-                pause = (pause * 2).min(PAUSE_MAX);
-                // Who gives the environment up closes the gate: that is no trouble.
-                if let Some(failure) = result.err().filter(|failure| !matches!(failure, Failure::Stopped)) {
-                    failures += 1;
-                    if failures == FAILURES_SAID {
-                        (self.trouble)(&resource, Some(&failure));
-                    }
-                }
-            }
-            self.metrics.add("kcfg_watch_restarts_total", "", 1.0);
-            tokio::time::sleep(pause).await;
-        }
+/// A kind that is followed.
+struct FollowedKind {
+    follower: Follower,
+    resource: Resource,
+    kind: Kind,
+}
+
+impl Collection for FollowedKind {
+    type Object = LiveObject;
+
+    async fn list(&self, client: &Client) -> Result<(Vec<LiveObject>, String), Failure> {
+        let mut found = Vec::new();
+        let Follower { namespace, selector, .. } = &self.follower;
+        let version = live::list(client, &self.resource, *namespace, selector, |live| found.push(live)).await?;
+        Ok((found, version))
     }
 
-    /// Lists where no version is known to go on from, then watches until the watch ends; `opened` is when it began.
-    async fn list_and_watch(
-        &self,
-        resource: &Resource,
-        kind: &Kind,
-        version: &mut String,
-        opened: &mut Option<Instant>,
-    ) -> Result<(), Failure> {
-        if version.is_empty() {
-            let mut found = Vec::new();
-            let keep = |live: LiveObject| found.push(live);
-            *version = live::list(&self.client, resource, self.namespace, &self.selector, keep).await?;
-            self.shared.listed(kind, found, version.parse().unwrap_or(0));
-            self.shared.stands(kind, Standing::Current);
-        }
+    fn watch(&self, version: &str) -> Call {
+        let Follower { namespace, selector, .. } = &self.follower;
         let path = format!(
             "{}?watch=true&allowWatchBookmarks=true&labelSelector={}&resourceVersion={version}",
-            resource.list_path(resource.preferred(), self.namespace),
-            query(&self.selector)
+            self.resource.list_path(self.resource.preferred(), *namespace),
+            query(selector)
         );
-        let mut lines = self.client.lines(&Call::get(path, Accept::Metadata)).await?;
-        *opened = Some(Instant::now());
-        self.shared.stands(kind, Standing::Current);
-        while let Some(line) = lines.next().await? {
-            let (seen, at) = read(resource, &line)?;
-            *version = at;
-            self.shared.saw(kind, seen);
+        Call::get(path, Accept::Metadata)
+    }
+
+    fn read(&self, object: &[u8]) -> Result<(LiveObject, String), Failure> {
+        let live = live::one(&self.resource, object)?;
+        let version = live.resource_version.to_string();
+        Ok((live, version))
+    }
+
+    fn hear(&self, news: News<'_, LiveObject>) {
+        let Follower { shared, metrics, trouble, .. } = &self.follower;
+        match news {
+            News::Listed(found, version) => {
+                shared.listed(&self.kind, found, number(&version));
+                shared.stands(&self.kind, Standing::Current);
+            }
+            News::Opened => shared.stands(&self.kind, Standing::Current),
+            News::Seen(seen) => shared.saw(&self.kind, seen),
+            News::Ended { lasted, failure, failures } => {
+                match (lasted, failure) {
+                    (true, _) if failures >= FAILURES_SAID => trouble(&self.resource, None),
+                    (true, _) => {}
+                    (false, failure) => {
+                        shared.stands(&self.kind, Standing::Behind);
+                        if failure.is_some() && failures == FAILURES_SAID {
+                            trouble(&self.resource, failure);
+                        }
+                    }
+                }
+                metrics.add("kcfg_watch_restarts_total", "", 1.0);
+            }
         }
-        Ok(())
     }
 }
 
 /// Versions are compared, as the API server's are numbers that grow (KEP-5504); a version that is none counts as oldest.
 fn version_of(live: &LiveObject) -> u64 {
-    live.resource_version.parse().unwrap_or(0)
+    number(&live.resource_version)
 }
 
-/// What a line of a watch says.
-#[derive(Debug)]
-enum Seen {
-    Version(u64),
-    Member(Sight),
-}
-
-/// A line, and the version that it brings the watch to.
-fn read(resource: &Resource, line: &[u8]) -> Result<(Seen, String), Failure> {
-    #[derive(Deserialize)]
-    struct Event<'a> {
-        #[serde(rename = "type")]
-        kind: String,
-        #[serde(borrow)]
-        object: &'a RawValue,
-    }
-    #[derive(Deserialize)]
-    struct Gone {
-        #[serde(default)]
-        code: u16,
-        #[serde(default)]
-        message: String,
-    }
-    #[derive(Deserialize)]
-    struct Bookmark {
-        metadata: BookmarkMetadata,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct BookmarkMetadata {
-        resource_version: String,
-    }
-    let unreadable = |error: serde_json::Error| Failure::Unreadable(error.to_string());
-    let event: Event<'_> = serde_json::from_slice(line).map_err(unreadable)?;
-    let object = event.object.get().as_bytes();
-    match event.kind.as_str() {
-        "ERROR" => {
-            let Gone { code, message } = serde_json::from_slice(object).map_err(unreadable)?;
-            Err(Failure::Refused { code, reason: String::new(), message, causes: Vec::new() })
-        }
-        "BOOKMARK" => {
-            let Bookmark { metadata } = serde_json::from_slice(object).map_err(unreadable)?;
-            Ok((Seen::Version(metadata.resource_version.parse().unwrap_or(0)), metadata.resource_version))
-        }
-        kind => {
-            let live = live::one(resource, object)?;
-            let version = live.resource_version.to_string();
-            Ok((Seen::Member(Sight { live, is_gone: kind == "DELETED" }), version))
-        }
-    }
+fn number(version: &str) -> u64 {
+    version.parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -391,8 +333,9 @@ mod tests {
         }
     }
 
-    fn seen(name: &str, version: u64, is_gone: bool) -> Seen {
-        Seen::Member(Sight { live: live(name, version), is_gone })
+    fn seen(name: &str, version: u64, is_gone: bool) -> Seen<LiveObject> {
+        let live = live(name, version);
+        if is_gone { Seen::Gone(live) } else { Seen::Is(live) }
     }
 
     /// Names and versions of what is known, in order.
@@ -427,26 +370,5 @@ mod tests {
             shared.store().sights.values().map(|sight| (sight.live.uid.to_string(), sight.is_gone)).collect();
         sights.sort();
         assert_eq!(sights, [("a".to_owned(), true), ("d".to_owned(), false)]);
-    }
-
-    #[test]
-    fn lines_of_a_watch() {
-        let resource = Resource {
-            group: "".into(),
-            kind: "ConfigMap".into(),
-            plural: "configmaps".into(),
-            is_namespaced: true,
-            versions: vec!["v1".into()],
-            is_listable: true,
-        };
-        let bookmark =
-            br#"{"type":"BOOKMARK","object":{"kind":"PartialObjectMetadata","metadata":{"resourceVersion":"17"}}}"#;
-        let (seen, version) = read(&resource, bookmark).unwrap();
-        assert!(matches!(seen, Seen::Version(17)) && version == "17");
-        let gone = br#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#;
-        assert_eq!(read(&resource, gone).unwrap_err().code(), Some(410));
-        let deleted = br#"{"type":"DELETED","object":{"metadata":{"name":"a","namespace":"s","uid":"u","resourceVersion":"18"}}}"#;
-        let (seen, version) = read(&resource, deleted).unwrap();
-        assert!(matches!(seen, Seen::Member(Sight { is_gone: true, .. })) && version == "18");
     }
 }

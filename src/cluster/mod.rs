@@ -25,6 +25,7 @@
 //! | `compare` | what would change, field by field, for `--dry-run` and `kcfg diff --live` |
 //! | `git` | a remote Git repository → commits, over HTTPS and SSH, without their history; one tag of it, moved |
 //! | `watch` | the loop: Git, drift and the Lease, tied together |
+//! | `reflect` | a collection, followed by a list and a watch that is opened again and again |
 //! | `members` | the members, kept current by watches, one per kind |
 //! | `lease` | who may write |
 //! | `server`, `webhook`, `metrics` | the loop's own HTTP server: nudges, health, numbers |
@@ -33,6 +34,7 @@
 //! | `narrow` | that, narrowed to what a selector names |
 //! | `told`, `teller` | what of that is told in Git, as a tag; telling it |
 //! | `suspend`, `survey` | what people ask for by hand: leaving things alone, and seeing how they stand |
+//! | `mirror` | what a survey sees, kept current by watches, for who goes on looking |
 //! | `event`, `recorder` | what is told as Kubernetes Events; sending them |
 //! | `run` | what a synchronisation has done so far, object by object |
 //! | `sync` | one synchronisation from end to end: `Synchroniser` |
@@ -83,12 +85,14 @@ mod applier {
     pub mod live;
     pub mod members;
     pub mod metrics;
+    mod mirror;
     pub mod order;
     pub mod parallel;
     pub mod parent;
     pub mod prune;
     pub mod record;
     pub mod recorder;
+    mod reflect;
     pub mod run;
     pub mod server;
     pub mod source;

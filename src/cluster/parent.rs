@@ -153,6 +153,14 @@ impl Parent {
                 break;
             }
         }
+        Ok(Parent::by_release(environment, &maps))
+    }
+
+    /// The parents of an environment, by release, out of ConfigMaps that hold them and their shards, and those of others.
+    pub(super) fn by_release<'a>(
+        environment: &str,
+        maps: impl IntoIterator<Item = &'a ConfigMap>,
+    ) -> BTreeMap<String, Parent> {
         let mut parents: BTreeMap<String, Parent> = BTreeMap::new();
         for map in maps {
             let Some(full) = map.metadata.annotations.get(RELEASE_ANNOTATION) else { continue };
@@ -162,9 +170,9 @@ impl Parent {
             let parent = parents
                 .entry(release.to_owned())
                 .or_insert_with(|| Parent::new(environment, release, Default::default()));
-            parent.read(&map);
+            parent.read(map);
         }
-        Ok(parents)
+        parents
     }
 
     fn read(&mut self, map: &ConfigMap) {
@@ -376,9 +384,10 @@ struct ListMetadata {
     next: Option<String>,
 }
 
+/// A ConfigMap that holds a parent, or a shard of one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ConfigMap {
+pub(super) struct ConfigMap {
     #[serde(default)]
     api_version: String,
     #[serde(default)]

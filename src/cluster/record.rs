@@ -46,8 +46,9 @@ pub struct Record {
     pub resource_version: String,
 }
 
+/// A ConfigMap that holds a record.
 #[derive(Deserialize)]
-struct Map {
+pub(super) struct Map {
     metadata: MapMetadata,
     #[serde(default)]
     data: BTreeMap<String, String>,
@@ -86,11 +87,16 @@ impl Record {
         }
         let path = format!("{}?labelSelector={}", collection(), query(RECORD_LABEL));
         let list: List = client.send(&Call::get(path, Accept::Json)).await?.json()?;
-        let records = list.items.iter().filter_map(|map| {
+        Ok(Record::by_name(&list.items))
+    }
+
+    /// The records that ConfigMaps hold, by environment.
+    pub(super) fn by_name<'a>(maps: impl IntoIterator<Item = &'a Map>) -> BTreeMap<String, Record> {
+        let record = |map: &Map| {
             let name = map.metadata.annotations.get(RECORD_LABEL)?;
             Some((name.clone(), Record::of(name, map)))
-        });
-        Ok(records.collect())
+        };
+        maps.into_iter().filter_map(record).collect()
     }
 
     fn empty(environment: &str) -> Record {
@@ -234,6 +240,7 @@ fn path(environment: &str) -> String {
     format!("{}/{}", collection(), segment(&lease_name(environment)))
 }
 
-fn collection() -> String {
+/// The collection that records are in, and parents.
+pub(super) fn collection() -> String {
     format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps")
 }

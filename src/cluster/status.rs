@@ -137,6 +137,15 @@ impl LeaseStatus {
     }
 }
 
+/// Nothing is heard of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// Since when: what is known is as it was then.
+    pub since: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
 /// All that a cluster says of an environment.
 #[derive(Debug, Clone)]
 pub struct EnvironmentState {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::client::{Accept, Call, Client, Failure, query};
 use super::lease;
@@ -29,33 +28,51 @@ pub async fn survey(
     names: &BTreeSet<String>,
     selector: Option<&Selector>,
 ) -> Result<Vec<EnvironmentState>, Failure> {
-    let is_wanted = |name: &str| selector.is_none_or(|selector| selector.matches_environment(name));
     let (records, leases) = tokio::try_join!(Record::list(client), leases(client))?;
     let mut found = Vec::new();
-    let all: BTreeSet<&String> = names.iter().chain(records.keys()).filter(|name| is_wanted(name)).collect();
-    for name in all {
-        let record = records.get(name);
+    for name in wanted(names, &records, selector) {
         let parents = Parent::list(client, name).await?;
-        if record.is_none() && parents.is_empty() {
-            continue;
-        }
-        let empty = || Ok(crate::plan::Suspensions { environment: name.clone(), ..Default::default() });
-        let (asked, others): (Vec<Parent>, Vec<Parent>) =
-            parents.into_values().partition(|parent| selector.is_none_or(|selector| is_asked(parent, name, selector)));
-        let mut state = EnvironmentState {
-            name: name.clone(),
-            status: record.and_then(|record| record.status.clone()),
-            suspensions: record.map_or_else(empty, |record| record.suspensions.clone()),
-            lease: leases.get(&lease::lease_name(name)).cloned(),
-            releases: asked.into_iter().map(release).collect(),
-            left_out: others.into_iter().map(|parent| parent.release).collect(),
-        };
-        if let Some(selector) = selector {
-            state.narrow(selector);
-        }
-        found.push(state);
+        found.extend(state(name, records.get(name), parents, &leases, selector));
     }
     Ok(found)
+}
+
+/// The environments that have a record, and those of these names, that a selector matches.
+pub fn wanted<'a>(
+    names: &'a BTreeSet<String>,
+    records: &'a BTreeMap<String, Record>,
+    selector: Option<&Selector>,
+) -> BTreeSet<&'a String> {
+    let is_wanted = |name: &str| selector.is_none_or(|selector| selector.matches_environment(name));
+    names.iter().chain(records.keys()).filter(|name| is_wanted(name)).collect()
+}
+
+/// How an environment stands, narrowed to what a selector names; none where the cluster does not know it.
+pub fn state(
+    name: &str,
+    record: Option<&Record>,
+    parents: BTreeMap<String, Parent>,
+    leases: &BTreeMap<String, LeaseStatus>,
+    selector: Option<&Selector>,
+) -> Option<EnvironmentState> {
+    if record.is_none() && parents.is_empty() {
+        return None;
+    }
+    let empty = || Ok(crate::plan::Suspensions { environment: name.to_owned(), ..Default::default() });
+    let (asked, others): (Vec<Parent>, Vec<Parent>) =
+        parents.into_values().partition(|parent| selector.is_none_or(|selector| is_asked(parent, name, selector)));
+    let mut state = EnvironmentState {
+        name: name.to_owned(),
+        status: record.and_then(|record| record.status.clone()),
+        suspensions: record.map_or_else(empty, |record| record.suspensions.clone()),
+        lease: leases.get(&lease::lease_name(name)).cloned(),
+        releases: asked.into_iter().map(release).collect(),
+        left_out: others.into_iter().map(|parent| parent.release).collect(),
+    };
+    if let Some(selector) = selector {
+        state.narrow(selector);
+    }
+    Some(state)
 }
 
 /// Whether a release has something that a selector names, among its members or among its hooks that have problems.
@@ -83,17 +100,50 @@ fn release(parent: Parent) -> ReleaseStatus {
 
 /// The Leases of kcfg's own namespace, by name.
 async fn leases(client: &Client) -> Result<BTreeMap<String, LeaseStatus>, Failure> {
-    let list: Value = client.send(&Call::get(lease::collection(), Accept::Json)).await?.json()?;
-    let leases = list["items"].as_array().into_iter().flatten().filter_map(|lease| {
-        let spec = &lease["spec"];
+    #[derive(Deserialize)]
+    struct List {
+        items: Vec<LeaseObject>,
+    }
+    let list: List = client.send(&Call::get(lease::collection(), Accept::Json)).await?.json()?;
+    Ok(list.items.iter().filter_map(LeaseObject::named).collect())
+}
+
+/// A Lease, as far as people look at it.
+#[derive(Deserialize)]
+pub struct LeaseObject {
+    metadata: LeaseMetadata,
+    #[serde(default)]
+    spec: LeaseSpec,
+}
+
+#[derive(Deserialize)]
+struct LeaseMetadata {
+    name: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct LeaseSpec {
+    holder_identity: Option<String>,
+    renew_time: Option<String>,
+    lease_duration_seconds: Option<u64>,
+}
+
+impl LeaseObject {
+    /// Its name, and who has it; none where it was never renewed.
+    pub fn named(&self) -> Option<(String, LeaseStatus)> {
         let status = LeaseStatus {
-            holder: spec["holderIdentity"].as_str().unwrap_or_default().to_owned(),
-            renewed: spec["renewTime"].as_str()?.parse().ok()?,
-            seconds: spec["leaseDurationSeconds"].as_u64().unwrap_or_default(),
+            holder: self.holder().to_owned(),
+            renewed: self.spec.renew_time.as_ref()?.parse().ok()?,
+            seconds: self.spec.lease_duration_seconds.unwrap_or_default(),
         };
-        Some((lease["metadata"]["name"].as_str()?.to_owned(), status))
-    });
-    Ok(leases.collect())
+        Some((self.metadata.name.clone(), status))
+    }
+
+    /// The process that has it; empty where none has.
+    pub fn holder(&self) -> &str {
+        self.spec.holder_identity.as_deref().unwrap_or_default()
+    }
 }
 
 /// The environments that the cluster has, with their releases: metadata of the parents alone, and the names of records.

@@ -107,7 +107,7 @@ fn a_tag_tells_over_ssh_what_became_of_each_commit() {
     running.nudge();
     tells(&site, "the error is told", |commit, state| commit == second && state["result"] == "error");
     let shown = site.repo.kcfg(&["status", "--from-git", "--exit-code"]).code(1);
-    shown.says("nothing can be done since ").says("  1 commits, ");
+    shown.says("nothing can be done since ").says("  1 commit, ");
     let what = told(&site).expect("it is there").1["error"]["what"].clone();
     assert!(what.as_str().is_some_and(|what| what.contains("other")), "{what}");
     let log = running.stop();

@@ -36,6 +36,7 @@ mod repo;
 mod running_loop;
 mod site;
 mod soak;
+mod status_watch;
 mod suspend;
 mod watch;
 mod watch_faults;

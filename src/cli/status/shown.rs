@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::text::{age, behind};
 use crate::cluster::drifted::DriftedObject;
-use crate::cluster::status::{EnvironmentState, Problem};
+use crate::cluster::status::{EnvironmentState, Problem, without_digits};
 use crate::repo::Lag;
 
 /// An environment, and what follows from its state.
@@ -19,6 +19,9 @@ pub struct Shown {
     pub troubles: Vec<Trouble>,
 }
 
+/// The state of a release whose objects are being applied, or were when the process was killed.
+pub const APPLYING: &str = "applying";
+
 /// Something that is not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -26,12 +29,20 @@ pub struct Trouble {
     pub what: String,
     /// What to do.
     pub help: String,
+    /// What it is about: as long as that stays, it is the same trouble. None where a release's own state says it already.
+    pub key: Option<String>,
 }
 
 impl Trouble {
-    /// What, and what to do.
+    /// What, and what to do; the same trouble as long as only numbers in it change.
     pub fn new(what: impl Into<String>, help: impl Into<String>) -> Trouble {
-        Trouble { what: what.into(), help: help.into() }
+        let what = what.into();
+        Trouble { key: Some(without_digits(&what)), help: help.into(), what }
+    }
+
+    /// The same, but that something else than its text says whether it is still this one.
+    fn with_key(self, key: Option<String>) -> Trouble {
+        Trouble { key, ..self }
     }
 }
 
@@ -63,6 +74,7 @@ fn troubles(state: &EnvironmentState, lag: Option<&Lag>, lag_max: Option<Duratio
     let name = &state.name;
     let mut found = Vec::new();
     let mut say = |what: String, help: String| found.push(Trouble::new(what, help));
+    let is_led = state.lease.as_ref().is_some_and(|lease| lease.is_alive(now));
     let suspended = match &state.suspensions {
         Ok(suspensions) => suspensions.covers_environment(now).is_some(),
         Err(error) => {
@@ -84,37 +96,41 @@ fn troubles(state: &EnvironmentState, lag: Option<&Lag>, lag_max: Option<Duratio
         let help = "what was fetched last stays in force; look at the Git server, the network and the credentials";
         say(format!("the Git server cannot be asked since {}: {}", git.since, git.what), help.into());
     }
-    if status.follows.is_some() && !suspended && !state.lease.as_ref().is_some_and(|lease| lease.is_alive(now)) {
+    if status.follows.is_some() && !suspended && !is_led {
         let what = match &state.lease {
             Some(lease) => format!("no loop is alive: the Lease was last renewed {} ago", age(lease.renewed, now)),
             None => "no loop is alive: there is no Lease".into(),
         };
-        say(what, "`kubectl get pods -n kcfg-system`, and the log of the last one".into());
+        let trouble = Trouble::new(what, "`kubectl get pods -n kcfg-system`, and the log of the last one");
+        found.push(trouble.with_key(None));
     }
-    for release in state.releases.iter().filter(|release| !["applied", "suspended"].contains(&release.state.as_str())) {
+    // What is under way is no trouble, but what a process that is gone left half done is.
+    let is_fine = |state: &str| ["applied", "suspended"].contains(&state) || (state == APPLYING && is_led);
+    for release in state.releases.iter().filter(|release| !is_fine(&release.state)) {
         let what = format!("{name}/{} is {}", release.name, release.state);
         let help = format!("`kcfg diff --live {name}/{}` shows what is not as the tree says", release.name);
-        say(what, help);
+        found.push(Trouble::new(what, help).with_key(None));
     }
     let of_releases = state.releases.iter().flat_map(|release| release.problems.iter().map(|p| (&release.name, p)));
     let of_environment = status.problems.iter().map(|problem| (&problem.release, problem));
     for (release, problem) in of_releases.chain(of_environment).filter(|(_, problem)| problem.outcome != "suspended") {
-        say(line(name, release, problem), help(name, release, problem));
+        let key = format!("{} {release} {} {}", problem.outcome, problem.object, without_digits(&problem.reason));
+        found.push(Trouble::new(line(name, release, problem), help(name, release, problem)).with_key(Some(key)));
     }
     for drifted in status.drift.iter().filter(|drifted| !drifted.corrected) {
         let DriftedObject { release, object, reason, since, .. } = drifted;
         let what = format!("drifted {name}/{release} {object}: {reason}, since {since}; that is only reported");
         let help = format!("`kcfg diff --live {name}/{release}` shows it; commit it, or `kcfg apply {name}` by hand");
-        say(what, help);
+        found.push(Trouble::new(what, help).with_key(Some(format!("drifted {release} {object}"))));
     }
     if let Some(held) = &status.held {
         let help =
             format!("if it is meant, `kcfg apply {name} --dry-run` prints the Removal document that lets them go");
-        say(format!("deletions are held: this sync {}", held.reason), help);
+        found.push(Trouble::new(format!("deletions are held: this sync {}", held.reason), help));
     }
     if !status.stale.is_empty() {
         let what = format!("stale: {} changed after it was rendered", status.stale.join(", "));
-        say(what, "`kcfg render`, and commit what it writes".into());
+        found.push(Trouble::new(what, "`kcfg render`, and commit what it writes"));
     }
     if status.result == "findings" && found.is_empty() && state.releases.is_empty() {
         let parts: Vec<String> = status.releases.iter().map(|(state, count)| format!("{count} {state}")).collect();
@@ -131,7 +147,7 @@ fn troubles(state: &EnvironmentState, lag: Option<&Lag>, lag_max: Option<Duratio
         && now.as_second().saturating_sub(lag.oldest) > i64::try_from(max.as_secs()).unwrap_or(i64::MAX)
     {
         let what = format!("{} behind its branch for longer than --max-lag allows", behind(lag, now));
-        found.push(Trouble::new(what, "see why the loop does not get there"));
+        found.push(Trouble::new(what, "see why the loop does not get there").with_key(Some("lag".into())));
     }
     found
 }

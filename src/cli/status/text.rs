@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::from_git;
-use super::shown::{Shown, Trouble};
+use super::shown::{APPLYING, Shown, Trouble};
 use crate::cluster::drifted::DriftedObject;
 use crate::repo::Lag;
 
@@ -42,6 +42,12 @@ pub fn text(shown: &[Shown], is_from_git: bool, now: Timestamp) -> String {
     rows.extend(shown.iter().map(|one| row(one, is_from_git, now)));
     out.push_str(&table(&rows));
     for one in shown {
+        let is_under_way = one.state.lease.as_ref().is_some_and(|lease| lease.is_alive(now));
+        let applying = one.state.releases.iter().filter(|release| is_under_way && release.state == APPLYING);
+        let applying: Vec<&str> = applying.map(|release| release.name.as_str()).collect();
+        if !applying.is_empty() {
+            out.push_str(&format!("\nunder way: {} of {}\n", applying.join(", "), one.state.name));
+        }
         if let Ok(suspensions) = &one.state.suspensions {
             for s in suspensions.in_force(now) {
                 let reason = s.reason.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -57,7 +63,7 @@ pub fn text(shown: &[Shown], is_from_git: bool, now: Timestamp) -> String {
                 one.state.name
             ));
         }
-        for Trouble { what, help } in &one.troubles {
+        for Trouble { what, help, .. } in &one.troubles {
             // One line each, whatever a server said.
             let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
             out.push_str(&format!("\n{}: {what}\n  help: {help}\n", one.state.name));
@@ -67,24 +73,19 @@ pub fn text(shown: &[Shown], is_from_git: bool, now: Timestamp) -> String {
 }
 
 fn row(one: &Shown, is_from_git: bool, now: Timestamp) -> [String; 8] {
-    let cut = |text: &Option<String>| {
-        text.as_deref().map_or_else(|| "-".to_owned(), |text| text.chars().take(DIGITS).collect())
-    };
+    let cut = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), short);
     let counts = |counts: &BTreeMap<String, usize>| {
         let parts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
         if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
     };
     let is_recorded = one.state.status.is_some();
     let status = one.state.status.clone().unwrap_or_default();
-    let alive = match &one.state.lease {
-        _ if is_from_git && !is_recorded => "-",
-        _ if is_from_git => status.result.as_str(),
-        Some(lease) if lease.is_alive(now) => "alive",
-        _ if status.follows.is_some() => "none",
-        _ => "by hand",
+    let state = match is_from_git {
+        true if !is_recorded => "-",
+        true if is_suspended(one, now) => "suspended",
+        true => status.result.as_str(),
+        false => loop_word(one, now),
     };
-    let is_suspended =
-        one.state.suspensions.as_ref().is_ok_and(|suspensions| suspensions.covers_environment(now).is_some());
     [
         one.state.name.clone(),
         if is_recorded && status.commit.is_none() { "folder".into() } else { cut(&status.commit) },
@@ -93,16 +94,43 @@ fn row(one: &Shown, is_from_git: bool, now: Timestamp) -> [String; 8] {
         counts(&status.objects),
         one.lag.as_ref().map_or_else(|| "unknown".to_owned(), |lag| behind(lag, now)),
         status.time.parse().map_or_else(|_| "-".to_owned(), |time| format!("{} ago", age(time, now))),
-        if is_suspended { "suspended".into() } else { alive.into() },
+        state.to_owned(),
     ]
+}
+
+/// Who applies: a word of the column LOOP.
+pub fn loop_word(one: &Shown, now: Timestamp) -> &'static str {
+    match &one.state.lease {
+        _ if is_suspended(one, now) => "suspended",
+        Some(lease) if lease.is_alive(now) => "alive",
+        _ if one.state.status.as_ref().is_some_and(|status| status.follows.is_some()) => "none",
+        _ => "by hand",
+    }
+}
+
+fn is_suspended(one: &Shown, now: Timestamp) -> bool {
+    one.state.suspensions.as_ref().is_ok_and(|suspensions| suspensions.covers_environment(now).is_some())
+}
+
+/// So much of a commit or digest as people compare.
+pub fn short(text: &str) -> String {
+    text.chars().take(DIGITS).collect()
+}
+
+/// A number of commits.
+pub fn commits(number: usize) -> String {
+    match number {
+        1 => "1 commit".to_owned(),
+        number => format!("{number} commits"),
+    }
 }
 
 /// Commits, and the age of the oldest.
 pub fn behind(lag: &Lag, now: Timestamp) -> String {
     match (lag.commits, Timestamp::from_second(lag.oldest)) {
         (0, _) => "0".to_owned(),
-        (commits, Ok(oldest)) => format!("{commits} commits, {}", age(oldest, now)),
-        (commits, Err(_)) => format!("{commits} commits"),
+        (number, Ok(oldest)) => format!("{}, {}", commits(number), age(oldest, now)),
+        (number, Err(_)) => commits(number),
     }
 }
 

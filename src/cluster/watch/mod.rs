@@ -160,7 +160,7 @@ async fn keep(lease: &mut Lease, gate: &Gate, mut hands_over: watch::Receiver<bo
 }
 
 /// Becomes true when the process is asked to end.
-fn stopped() -> Result<watch::Receiver<bool>, Diagnostic> {
+pub(super) fn stopped() -> Result<watch::Receiver<bool>, Diagnostic> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error| Diagnostic::error(format!("cannot wait for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
