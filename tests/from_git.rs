@@ -58,7 +58,10 @@ fn every_environment_with_its_lag_and_what_fails() {
     );
     assert!(row("staging ").contains("  0  "), "{text}");
     assert!(text.contains("prod: failed prod/web core/ConfigMap/shop/a: denied by a webhook\n  help: "), "{text}");
-    assert!(text.contains("suspended: lab until 2999-01-01T00:00:00Z, by me: rebuilding"), "{text}");
+    assert!(
+        text.contains("suspended: lab until 2999-01-01T00:00:00Z (") && text.contains("d left), by me: rebuilding"),
+        "{text}"
+    );
 
     status(&cloned, &["--exit-code"]).code(1);
     status(&cloned, &["staging", "--exit-code", "--max-lag", "30m"])

@@ -146,44 +146,4 @@ fn branch_head(git: &Git, status: &EnvironmentStatus) -> Option<CommitId> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::status::LeaseStatus;
-    use crate::plan::Suspensions;
-
-    #[test]
-    fn what_is_not_well_is_said_with_what_to_do() {
-        let now: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
-        let status = EnvironmentStatus {
-            follows: Some("ssh://git@x/y.git".into()),
-            commit: Some("3f9a1c2d4e5f60718293".into()),
-            digest: Some("91ab".repeat(16)),
-            time: "2026-01-02T02:00:00Z".into(),
-            result: "ok".into(),
-            ..EnvironmentStatus::default()
-        };
-        let renewed = "2026-01-02T02:59:58Z".parse().unwrap();
-        let mut state = EnvironmentState {
-            name: "prod".into(),
-            status: Some(status),
-            suspensions: Ok(Suspensions { environment: "prod".into(), ..Suspensions::default() }),
-            lease: Some(LeaseStatus { holder: "a".into(), renewed, seconds: 60 }),
-            releases: Vec::new(),
-            left_out: Vec::new(),
-        };
-        let lag = Lag { commits: 2, oldest: now.as_second() - 3600 };
-        let show = |state: &EnvironmentState, max: Option<Duration>| {
-            text(&[Shown::of(state.clone(), Some(lag.clone()), max, None, now)], false, now)
-        };
-        assert_eq!(
-            show(&state, None),
-            "all is well\n\n\
-             ENVIRONMENT  COMMIT        DIGEST        RELEASES  OBJECTS  BEHIND          CHANGED  LOOP\n\
-             prod         3f9a1c2d4e5f  91ab91ab91ab  -         -        2 commits, 60m  60m ago  alive\n"
-        );
-        assert!(show(&state, Some(Duration::from_secs(1800))).contains("longer than --max-lag allows"));
-        state.lease = None;
-        let said = show(&state, None);
-        assert!(said.starts_with("NOT WELL: prod\n") && said.contains("no loop is alive"), "{said}");
-    }
-}
+mod tests;

@@ -81,6 +81,7 @@ mod tests {
             name: "prod".into(),
             status: Some(status),
             suspensions: Ok(Suspensions::default()),
+            unreadable: None,
             lease: None,
             releases: vec![
                 release("api", &["", "core/ConfigMap/shop/api-1"]),

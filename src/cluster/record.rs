@@ -40,6 +40,8 @@ pub struct Record {
     pub environment: String,
     /// How it stands; none where the applier has not written it yet.
     pub status: Option<EnvironmentStatus>,
+    /// Why that cannot be read, if it is there and cannot.
+    pub unreadable: Option<String>,
     /// What is left alone.
     pub suspensions: Result<Suspensions, Diagnostic>,
     /// The version that was read; empty where there is no record.
@@ -101,15 +103,24 @@ impl Record {
 
     fn empty(environment: &str) -> Record {
         let suspensions = Ok(Suspensions { environment: environment.to_owned(), ..Suspensions::default() });
-        Record { environment: environment.to_owned(), status: None, suspensions, resource_version: String::new() }
+        let environment = environment.to_owned();
+        Record { environment, status: None, unreadable: None, suspensions, resource_version: String::new() }
     }
 
     fn of(environment: &str, map: &Map) -> Record {
         let text = |key: &str| map.data.get(key).map(String::as_str).unwrap_or_default();
+        // What somebody made of it by hand is written anew.
+        let (status, unreadable) = match text(STATUS_KEY) {
+            "" => (None, None),
+            text => match serde_json::from_str(text) {
+                Ok(status) => (Some(status), None),
+                Err(error) => (None, Some(error.to_string())),
+            },
+        };
         Record {
             environment: environment.to_owned(),
-            // What somebody made of it by hand is written anew.
-            status: serde_json::from_str(text(STATUS_KEY)).ok(),
+            status,
+            unreadable,
             suspensions: Suspensions::read(environment, text(SUSPENSIONS_KEY)),
             resource_version: map.metadata.resource_version.clone(),
         }
@@ -134,7 +145,7 @@ impl Record {
             result => result,
         };
         self.resource_version = written?;
-        self.status = Some(status);
+        (self.status, self.unreadable) = (Some(status), None);
         Ok(())
     }
 }

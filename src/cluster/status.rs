@@ -96,8 +96,8 @@ pub struct Problem {
 }
 
 /// How a release stands, as its parent says it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ReleaseStatus {
     /// Its name.
     pub name: String,
@@ -113,6 +113,9 @@ pub struct ReleaseStatus {
     pub objects: BTreeMap<String, usize>,
     /// What is not as it should be, at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
+    /// Why not all of this may be so: its parent is of a later kcfg, or of another program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
     /// Its kinds: `Deployment.apps`.
     #[serde(skip)]
     pub kinds: Vec<String>,
@@ -151,8 +154,10 @@ pub struct Outage {
 pub struct EnvironmentState {
     /// Its name.
     pub name: String,
-    /// Its record; none where there is none yet.
+    /// Its record; none where there is none yet, or it cannot be read.
     pub status: Option<EnvironmentStatus>,
+    /// Why it cannot be read.
+    pub unreadable: Option<String>,
     /// What is left alone; an error where that cannot be read.
     pub suspensions: Result<Suspensions, Diagnostic>,
     /// Who applies; none where no loop ever did.

@@ -64,6 +64,7 @@ pub fn state(
     let mut state = EnvironmentState {
         name: name.to_owned(),
         status: record.and_then(|record| record.status.clone()),
+        unreadable: record.and_then(|record| record.unreadable.clone()),
         suspensions: record.map_or_else(empty, |record| record.suspensions.clone()),
         lease: leases.get(&lease::lease_name(name)).cloned(),
         releases: asked.into_iter().map(release).collect(),
@@ -87,6 +88,7 @@ fn is_asked(parent: &Parent, environment: &str, selector: &Selector) -> bool {
 fn release(parent: Parent) -> ReleaseStatus {
     let text = |key: &str| parent.status.get(key).filter(|text| !text.is_empty()).cloned();
     ReleaseStatus {
+        unreadable: parent.refusal(),
         state: text(STATE_KEY).unwrap_or_else(|| "unknown".to_owned()),
         digest: text(DIGEST_KEY),
         commit: text(COMMIT_KEY),
@@ -194,5 +196,49 @@ pub async fn environments(client: &Client) -> Result<BTreeMap<String, Releases>,
             Some(token) if !token.is_empty() => next = token,
             _ => return Ok(found),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::parent::ConfigMap;
+    use super::super::record::Map;
+    use super::*;
+
+    fn map<T: serde::de::DeserializeOwned>(name: &str, annotations: &Value, data: &Value) -> T {
+        let metadata = json!({"name": name, "resourceVersion": "7", "annotations": annotations});
+        serde_json::from_value(json!({"metadata": metadata, "data": data})).unwrap()
+    }
+
+    /// prod with its record and the parent of its release web.
+    fn prod(record: &Value, parent: &Value, tooling: &str) -> EnvironmentState {
+        let record: Map = map("kcfg-prod", &json!({"kcfg.dev/environment": "prod"}), record);
+        let annotations = json!({"kcfg.dev/release": "prod/web", "applyset.kubernetes.io/tooling": tooling});
+        let parent: ConfigMap = map(&super::super::parent::parent_name("prod", "web"), &annotations, parent);
+        let records = Record::by_name([&record]);
+        state("prod", records.get("prod"), Parent::by_release("prod", [&parent]), &BTreeMap::new(), None).unwrap()
+    }
+
+    #[test]
+    fn records_of_others_are_read_as_far_as_they_can_be_and_that_is_said() {
+        let record = json!({"status": "{\"commit\": \"3f9a\", \"forecast\": \"sunny\"}"});
+        let parent = json!({"state": "applied", "digest": "91ab", "forecast": "sunny"});
+        let known = prod(&record, &parent, "kcfg/v9.0.0");
+        let of = |state: &EnvironmentState| {
+            let commit = state.status.as_ref().and_then(|status| status.commit.clone());
+            (commit, state.unreadable.is_some(), state.releases[0].unreadable.is_some())
+        };
+        // What is new in a later kcfg's records and takes nothing away is left out.
+        assert_eq!(of(&known), (Some("3f9a".into()), false, false));
+        let mut later = parent.clone();
+        later["format"] = json!("2");
+        let later = prod(&json!({"status": "{\"objects\": [1]}"}), &later, "kcfg/v9.0.0");
+        assert_eq!(of(&later), (None, true, true));
+        assert!(later.releases[0].unreadable.as_ref().unwrap().starts_with("kcfg/v9.0.0 wrote it in the format 2"));
+        assert_eq!(of(&prod(&record, &parent, "kubectl/v1.36.3")), (Some("3f9a".into()), false, true));
+        // An older kcfg wrote no status at all.
+        assert_eq!(of(&prod(&json!({}), &parent, "kcfg/v0.0.1")), (None, false, false));
     }
 }

@@ -74,6 +74,7 @@ fn untold(name: &str) -> (EnvironmentState, Option<Trouble>) {
     let state = EnvironmentState {
         name: name.to_owned(),
         status: None,
+        unreadable: None,
         suspensions: Ok(Suspensions { environment: name.to_owned(), ..Suspensions::default() }),
         lease: None,
         releases: Vec::new(),
@@ -110,7 +111,7 @@ fn state(tag: &Tag, selector: Option<&Selector>) -> Option<(EnvironmentState, Op
     });
     let suspensions = told.suspensions();
     let (status, releases, left_out) = (Some(told.status), Vec::new(), Vec::new());
-    let mut state = EnvironmentState { name, status, suspensions, lease: None, releases, left_out };
+    let mut state = EnvironmentState { name, status, unreadable: None, suspensions, lease: None, releases, left_out };
     if let Some(selector) = selector {
         state.narrow(selector);
     }

@@ -82,8 +82,20 @@ fn troubles(state: &EnvironmentState, lag: Option<&Lag>, lag_max: Option<Duratio
             false
         }
     };
+    if let Some(why) = &state.unreadable {
+        let help = "use the kcfg that wrote it, or a later one; the next apply writes it anew";
+        say(format!("its record cannot be read: {why}"), help.into());
+    }
+    for release in &state.releases {
+        if let Some(why) = &release.unreadable {
+            let what = format!("of {name}/{} not all is known: {why}", release.name);
+            say(what, "use the kcfg that wrote it, or a later one".into());
+        }
+    }
     let Some(status) = &state.status else {
-        say("it has no record: an older kcfg applied it".into(), "the next apply writes one".into());
+        if state.unreadable.is_none() {
+            say("it has no record: an older kcfg applied it".into(), "the next apply writes one".into());
+        }
         return found;
     };
     if let Some(error) = &status.error {
@@ -98,6 +110,9 @@ fn troubles(state: &EnvironmentState, lag: Option<&Lag>, lag_max: Option<Duratio
     }
     if status.follows.is_some() && !suspended && !is_led {
         let what = match &state.lease {
+            Some(lease) if lease.holder.is_empty() => {
+                format!("no loop is alive: the last one gave the Lease back {} ago", age(lease.renewed, now))
+            }
             Some(lease) => format!("no loop is alive: the Lease was last renewed {} ago", age(lease.renewed, now)),
             None => "no loop is alive: there is no Lease".into(),
         };

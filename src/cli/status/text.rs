@@ -51,7 +51,11 @@ pub fn text(shown: &[Shown], is_from_git: bool, now: Timestamp) -> String {
         if let Ok(suspensions) = &one.state.suspensions {
             for s in suspensions.in_force(now) {
                 let reason = s.reason.split_whitespace().collect::<Vec<_>>().join(" ");
-                out.push_str(&format!("\nsuspended: {} until {}, by {}: {reason}\n", s.selector, s.until, s.by));
+                let left = age(now, s.until);
+                out.push_str(&format!(
+                    "\nsuspended: {} until {} ({left} left), by {}: {reason}\n",
+                    s.selector, s.until, s.by
+                ));
             }
         }
         let status = one.state.status.iter();
@@ -134,7 +138,7 @@ pub fn behind(lag: &Lag, now: Timestamp) -> String {
     }
 }
 
-/// How long ago a moment was, in its largest unit.
+/// How long it is from one moment to another, in its largest unit.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(then.as_second()).max(0);
     match seconds {
