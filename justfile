@@ -73,10 +73,11 @@ soak KILLS="50" SEED="1" FUZZ_SECONDS="60" LOOP_SECONDS="600" SYNCS="10000":
     just soak-loop {{LOOP_SECONDS}} {{SYNCS}} {{SEED}}
     just soak-fuzz {{FUZZ_SECONDS}}
 
-# The loop: killed with SIGKILL at random moments for so many seconds while commits and drift go on, then so many synchronisations without growing (the tests do both in short).
-soak-loop SECONDS="600" SYNCS="10000" SEED="1":
+# The loop: killed with SIGKILL at random moments for so many seconds while commits and drift go on, then so many synchronisations without growing, then leaders stopped so often while another takes over (the tests do all in short).
+soak-loop SECONDS="600" SYNCS="10000" SEED="1" STOPS="30":
     KCFG_SOAK_SECONDS={{SECONDS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --profile release --test cluster soak::a_loop -- --nocapture
     KCFG_SOAK_SYNCS={{SYNCS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --profile release --test cluster soak::memory -- --nocapture
+    KCFG_SOAK_STOPS={{STOPS}} KCFG_SOAK_SEED={{SEED}} cargo test --locked --profile release --test cluster fence:: -- --nocapture
 
 # Records fixtures/helm/*/expected.yaml and expected-error.txt anew with the real helm (needs Go for the first run); --check only compares.
 oracle *ARGS:

@@ -1,5 +1,5 @@
 //! Requests to the API server: each counted, limited in time, and repeated within limits where the server or the network
-//! failed. No request starts once the [`Gate`] is closed.
+//! failed. No request starts once the [`Gate`] is closed, and none leaves once its deadline is past ([`connection`]).
 //!
 //! HTTP/1.1 over kept connections, as many as there are requests at a time.
 
@@ -20,6 +20,12 @@ use super::{Target, connection};
 
 /// How long one request may take, its answer read.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long what is written to a connection may be on its way until the API server's machine has it. Then the kernel gives
+/// it up; else it would send minutes later, when the network is back, what a request left in the socket.
+pub const SENDING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the API server may work at a request that writes. It would do so for a minute, as when a webhook takes its
+/// time, for a client that was stopped and closes no connection.
+pub const WRITING_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a request is repeated where the server cannot answer at the moment.
@@ -86,8 +92,6 @@ pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// The body of a JSON patch.
 pub const JSON_PATCH: &str = "application/json-patch+json";
-/// Options of a DELETE that say nothing.
-const DELETE_OPTIONS: &[u8] = br#"{"apiVersion":"v1","kind":"DeleteOptions"}"#;
 /// A body of JSON.
 pub const JSON: &str = "application/json";
 
@@ -102,10 +106,8 @@ impl Call {
         Call { method: Method::PATCH, path: path.into(), accept: Accept::Metadata, content_type, body }
     }
 
-    /// A DELETE with these options; where there are none, with a body that says so, for only what has a body is held back
-    /// at the last moment ([`connection`]).
+    /// A DELETE with these options, if there are any.
     pub fn delete(path: impl Into<String>, options: Vec<u8>) -> Call {
-        let options = if options.is_empty() { DELETE_OPTIONS.to_vec() } else { options };
         Call { method: Method::DELETE, path: path.into(), accept: Accept::Json, content_type: JSON, body: options }
     }
 }
@@ -225,8 +227,13 @@ impl Gate {
 
     /// Whether a request may start now.
     pub fn is_open(&self) -> bool {
-        let state = self.state();
-        !state.is_closed && state.deadline.is_none_or(|deadline| Instant::now() < deadline)
+        !self.state().is_closed && !self.is_overdue()
+    }
+
+    /// Whether the deadline is past: not even what has begun may leave then.
+    pub fn is_overdue(&self) -> bool {
+        let deadline = self.state().deadline;
+        deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, GateState> {
@@ -238,6 +245,8 @@ impl Gate {
 #[derive(Clone)]
 pub struct Client {
     inner: kube::Client,
+    /// The same, through other connections, which no gate breaks.
+    open: kube::Client,
     gate: Gate,
     requests: Arc<AtomicU64>,
     /// The kubeconfig's context; none with a service account.
@@ -283,8 +292,8 @@ impl Client {
         // Requests are repeated here, within limits, and each has its own timeout.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        let inner = connection::prepare(config, gate.clone()).map_err(|error| fail(error.to_string()))?;
-        Ok(Client { inner, gate, requests: Arc::default(), context })
+        let prepared = connection::prepare(config, &gate).map_err(|error| fail(error.to_string()))?;
+        Ok(Client { inner: prepared.gated, open: prepared.open, gate, requests: Arc::default(), context })
     }
 
     /// How many requests were sent so far, the repeated ones too.
@@ -297,9 +306,9 @@ impl Client {
         self.context.clone().unwrap_or_else(|| "the cluster".to_owned())
     }
 
-    /// The same connection for what only reads, and goes on while the gate is closed.
+    /// The same API server for what only reads, and goes on while the gate is closed.
     pub fn ungated(&self) -> Client {
-        Client { gate: Gate::default(), ..self.clone() }
+        Client { inner: self.open.clone(), gate: Gate::default(), ..self.clone() }
     }
 
     /// Whether requests may still start.
@@ -372,7 +381,12 @@ impl Client {
 
     /// Sends it once; with a failure comes the pause that the server asks for.
     async fn once(&self, call: &Call) -> Result<Answer, (Failure, Option<Duration>)> {
-        let mut request = Request::builder().method(call.method.clone()).uri(&call.path);
+        let mut path = call.path.clone();
+        if call.method != Method::GET {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            path.push_str(&format!("{separator}timeout={}s", WRITING_TIMEOUT.as_secs()));
+        }
+        let mut request = Request::builder().method(call.method.clone()).uri(path);
         request = request.header(http::header::ACCEPT, call.accept.header());
         if !call.content_type.is_empty() {
             request = request.header(http::header::CONTENT_TYPE, call.content_type);

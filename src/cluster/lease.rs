@@ -6,9 +6,10 @@
 //!   never compared;
 //! - every write names the version that was read, so that of two who try one loses;
 //! - who holds it writes anew every [`RENEW_PERIOD`]. From the moment at which the last such write that succeeded was
-//!   *sent*, requests may start for [`LEASE_DURATION`] − [`MARGIN`]; that is set as the deadline of the [`Gate`]. A
-//!   request ends within [`REQUEST_TIMEOUT`], which is shorter than the margin, so that the last one is over before
-//!   anybody else may take the Lease.
+//!   *sent*, requests may leave for [`LEASE_DURATION`] − [`MARGIN`]; that is set as the deadline of the [`Gate`]. One that
+//!   leaves at the deadline arrives within [`SENDING_TIMEOUT`] or never, and the API server works at it for
+//!   [`WRITING_TIMEOUT`] at most, so that it is over before anybody else may take the Lease, whatever became of the
+//!   process that sent it.
 //!
 //! Who applies once takes the same Lease, and gives way to one that is renewed: [`Lease::seize`].
 //!
@@ -21,15 +22,15 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::client::{Accept, Call, Client, Failure, Gate, JSON, REQUEST_TIMEOUT, segment};
+use super::client::{Accept, Call, Client, Failure, Gate, JSON, SENDING_TIMEOUT, WRITING_TIMEOUT, segment};
 use super::{Contender, Target, parent};
 use crate::error::Diagnostic;
 use crate::plan::OWN_NAMESPACE;
 
 /// How long a Lease lasts that is not renewed.
 pub const LEASE_DURATION: Duration = Duration::from_secs(60);
-/// How long before its end no request starts any more.
-pub const MARGIN: Duration = Duration::from_secs(REQUEST_TIMEOUT.as_secs() + 5);
+/// How long before its end no request leaves any more.
+pub const MARGIN: Duration = SENDING_TIMEOUT.saturating_add(WRITING_TIMEOUT);
 /// How often it is renewed.
 pub const RENEW_PERIOD: Duration = Duration::from_secs(5);
 /// How often it is looked at by who waits for it to be free.
@@ -40,7 +41,7 @@ const RENEW_TIMEOUT: Duration = Duration::from_secs(5);
 /// What trying to take or keep the Lease came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
-    /// It is ours; requests may start until then.
+    /// It is ours; requests may leave until then.
     Ours(Instant),
     /// It is somebody else's.
     Theirs(String),
@@ -293,6 +294,7 @@ fn version(lease: &Value) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::REQUEST_TIMEOUT;
     use super::*;
 
     const _: () = assert!(MARGIN.as_secs() > REQUEST_TIMEOUT.as_secs());

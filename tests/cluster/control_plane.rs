@@ -67,6 +67,10 @@ pub struct Request {
     pub status: u64,
     /// Who asked, after impersonation.
     pub user: String,
+    /// When the API server had its head, as RFC 3339 in UTC with microseconds: such texts compare as the moments do.
+    pub received: String,
+    /// When the API server was done with it.
+    pub ended: String,
 }
 
 impl Request {
@@ -75,6 +79,16 @@ impl Request {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
             && !self.is_dry_run()
             && !self.uri.contains("selfsubject")
+    }
+
+    /// Whether it changed what is stored, or may have: it was not refused.
+    pub fn changed(&self) -> bool {
+        self.writes() && self.status < 400
+    }
+
+    /// Whether it is about a Lease.
+    pub fn is_of_lease(&self) -> bool {
+        self.uri.contains("/leases")
     }
 
     /// Whether it only asks what a write would do.
@@ -240,6 +254,8 @@ impl ControlPlane {
             uri: string(&event["requestURI"]),
             status: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
             user: string(event.pointer("/impersonatedUser/username").unwrap_or(&event["user"]["username"])),
+            received: string(&event["requestReceivedTimestamp"]),
+            ended: string(&event["stageTimestamp"]),
         });
         requests.filter(|request| request.user == user).collect()
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::control_plane::{Parts, Request, Shared, eventually};
 use crate::running_loop::Loop;
-use crate::site::{Site, config_map, config_maps};
+use crate::site::{Site, config_map};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
 
@@ -96,51 +96,4 @@ fn a_loop_without_an_api_server_ends_when_it_is_asked_to() {
     let begin = Instant::now();
     running.stop();
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
-}
-
-/// The leader is stopped for longer than its Lease lasts, and goes on while another leads.
-#[test]
-fn a_leader_that_was_stopped_writes_nothing_more() {
-    let site = Site::new(&PLANE, "stopped");
-    site.write("one", &config_maps("one", 60, "first"));
-    let first = Loop::begin(&site);
-    // Stopped in the middle of a synchronisation.
-    site.write("one", &config_maps("one", 60, "second"));
-    site.render();
-    site.repo.commit("second");
-    first.nudge();
-    first.says("\"outcome\":\"changed\"", 1);
-    first.signal("-STOP");
-    let second = Loop::start(&site, "two", &[]);
-    second.says_within(Duration::from_secs(90), "\"message\":\"leading\"", 1);
-    second.says("\"message\":\"synchronised\"", 1);
-    site.assert_cluster_is_tree();
-    // Between here and the end of the other every write is the second's.
-    let before = site.requests().len();
-    first.signal("-CONT");
-    site.write("one", &config_maps("one", 60, "third"));
-    site.render();
-    site.repo.commit("third");
-    second.nudge();
-    first.nudge();
-    second.says("\"message\":\"synchronised\"", 2);
-    sleep(Duration::from_secs(3));
-    assert!(
-        first.log().contains("the lease was lost") || first.log().contains("waiting for the lease"),
-        "{}",
-        first.log()
-    );
-    let since = site.requests().split_off(before);
-    let applies = since.iter().filter(|request| request.writes() && request.uri.contains("/one-"));
-    let mut names: Vec<_> = applies.map(|request| request.uri.clone()).collect();
-    let all = names.len();
-    names.sort();
-    names.dedup();
-    assert_eq!((names.len(), all), (60, 60), "an object was written by two, or by none: {names:#?}");
-    site.assert_cluster_is_tree();
-    second.stop();
-    // The first leads again, and finds nothing to do.
-    first.says("\"message\":\"leading\"", 2);
-    first.stop();
-    site.assert_cluster_is_tree();
 }

@@ -10,6 +10,7 @@ mod clock;
 mod control_plane;
 mod events;
 mod faults;
+mod fence;
 #[path = "../forge.rs"]
 #[allow(dead_code)] // the tests of comments use the rest
 mod forge;

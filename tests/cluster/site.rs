@@ -119,7 +119,7 @@ impl Site {
     /// What kcfg asked of the API server so far, as the site's user, but for what concerns the Lease. Needs an audit log.
     pub fn requests(&self) -> Vec<Request> {
         let requests = self.plane.requests_of(self.name);
-        requests.into_iter().filter(|request| !request.uri.contains("/leases")).collect()
+        requests.into_iter().filter(|request| !request.is_of_lease()).collect()
     }
 
     /// The ids of the objects that say they belong to the environment.
