@@ -34,6 +34,10 @@ pub const KINDS_ANNOTATION: &str = "applyset.kubernetes.io/contains-group-kinds"
 const NAMESPACES_ANNOTATION: &str = "applyset.kubernetes.io/additional-namespaces";
 /// The annotation that holds `environment/release`.
 pub const RELEASE_ANNOTATION: &str = "kcfg.dev/release";
+/// The annotation that names the hooks, which are no members: `batch/Job/shop/migrate`.
+pub const HOOKS_ANNOTATION: &str = "kcfg.dev/hooks";
+/// Hooks that it names: an object's annotations may have 256 KiB in all.
+pub const HOOKS_NAMED_MAX: usize = 200;
 const CLUSTER_ANNOTATION: &str = "kcfg.dev/cluster-uid";
 const INVENTORY_KEY: &str = "inventory";
 /// Bytes of an inventory entry.
@@ -91,6 +95,8 @@ pub struct Parent {
     pub kinds: BTreeSet<String>,
     /// The namespaces of the members.
     pub namespaces: BTreeSet<String>,
+    /// The ids of the hooks, [`HOOKS_NAMED_MAX`] at most.
+    pub hooks: BTreeSet<String>,
     /// The UID of kube-system of the cluster that it was written in.
     pub cluster_uid: String,
     /// The members.
@@ -193,6 +199,7 @@ impl Parent {
         let list = |text: &str| text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         self.kinds = list(annotation(KINDS_ANNOTATION));
         self.namespaces = list(annotation(NAMESPACES_ANNOTATION));
+        self.hooks = list(annotation(HOOKS_ANNOTATION));
         self.cluster_uid = annotation(CLUSTER_ANNOTATION).to_owned();
         self.tooling = annotation(TOOLING_ANNOTATION).to_owned();
         self.status.clone_from(&map.data);
@@ -273,6 +280,10 @@ impl Parent {
         if !selector.is_within_release() {
             return true;
         }
+        let is_named = |id: ObjectId| selector.matches_object(environment, &self.release, &id.kind, &id.name);
+        if self.hooks.iter().filter_map(|id| id.parse().ok()).any(is_named) {
+            return true;
+        }
         let mut kinds = self.groups_and_kinds().filter(|(_, kind)| selector.matches_kind(kind));
         let Some(name) = selector.literal_name() else { return kinds.next().is_some() };
         let namespaces = self.namespaces.iter().map(|name| Some(name.as_str())).chain([Some(OWN_NAMESPACE), None]);
@@ -308,6 +319,9 @@ impl Parent {
             note(KINDS_ANNOTATION, join(&self.kinds));
             note(NAMESPACES_ANNOTATION, join(&self.namespaces));
             note(CLUSTER_ANNOTATION, self.cluster_uid.clone());
+            if !self.hooks.is_empty() {
+                note(HOOKS_ANNOTATION, join(&self.hooks));
+            }
         }
         ConfigMap {
             api_version: "v1".into(),

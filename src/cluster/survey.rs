@@ -10,13 +10,14 @@ use super::narrow::is_meant;
 use super::parent::{COMMIT_KEY, DIGEST_KEY, OBJECTS_KEY, PARENT_LABEL, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY};
 use super::record::Record;
 use super::status::{EnvironmentState, LeaseStatus, Problem, ReleaseStatus};
+use crate::manifest::ObjectId;
 use crate::plan::OWN_NAMESPACE;
 use crate::repo::Selector;
 
 /// Parents that one page of a list holds.
 const PAGE: usize = 500;
 
-/// Releases by name, each with its kinds.
+/// Releases by name, each with the kinds of its members and hooks.
 pub type Releases = BTreeMap<String, Vec<String>>;
 
 /// Everything about the environments that have a record, and those of these names, if the cluster knows them.
@@ -76,7 +77,7 @@ pub fn state(
     Some(state)
 }
 
-/// Whether a release has something that a selector names, among its members or among its hooks that have problems.
+/// Whether a release has something that a selector names, among its members and hooks, or among what has problems.
 fn is_asked(parent: &Parent, environment: &str, selector: &Selector) -> bool {
     let problems = parent.status.get(PROBLEMS_KEY).and_then(|text| serde_json::from_str(text).ok());
     let problems: Vec<Problem> = problems.unwrap_or_default();
@@ -189,8 +190,10 @@ pub async fn environments(client: &Client) -> Result<BTreeMap<String, Releases>,
             };
             let kinds = annotation(super::parent::KINDS_ANNOTATION).split(',').filter(|kind| !kind.is_empty());
             let kinds = kinds.map(|kind| kind.split('.').next().unwrap_or(kind).to_owned());
+            let hooks = annotation(super::parent::HOOKS_ANNOTATION).split(',');
+            let hooks = hooks.filter_map(|id| Some(id.parse::<ObjectId>().ok()?.kind.to_string()));
             let of_environment = found.entry(environment.to_owned()).or_default();
-            of_environment.entry(release.to_owned()).or_default().extend(kinds);
+            of_environment.entry(release.to_owned()).or_default().extend(kinds.chain(hooks));
         }
         match page.metadata.next {
             Some(token) if !token.is_empty() => next = token,

@@ -140,6 +140,38 @@ fn a_suspension_is_told_and_many_deletions_are_told_within_a_limit() {
     running.stop();
 }
 
+/// Nobody has the Lease while an environment is suspended as a whole: who takes it then tells that it is over.
+#[test]
+fn the_end_of_a_suspension_of_the_whole_environment_is_told() {
+    let site = Site::new(&PLANE, "all-of-it");
+    site.write("one", &config_map("one", "first"));
+    let running = Loop::begin(&site);
+    let times = || -> u64 {
+        let ended = of_reason(&site, "kcfg-system", "Resumed");
+        let note = ended.first().map(|event| event["note"].as_str().unwrap_or_default());
+        assert!(ended.len() < 2 && note.is_none_or(|note| note == "all-of-it is no longer left alone"), "{ended:#?}");
+        ended.first().map_or(0, |event| event["series"]["count"].as_u64().unwrap_or(1))
+    };
+    site.kcfg(&["suspend", "all-of-it", "--for", "1h", "--reason", "by hand"]).code(0);
+    running.says("\"message\":\"handed over while", 1);
+    assert_eq!((of_reason(&site, "kcfg-system", "Suspended").len(), times()), (1, 0));
+    site.kcfg(&["resume", "all-of-it"]).code(0);
+    eventually(Duration::from_secs(10), "the end is told", || times() == 1);
+    // So is the end of one that ends by itself.
+    site.kcfg(&["suspend", "all-of-it", "--for", "10s", "--reason", "by hand"]).code(0);
+    running.says("\"message\":\"handed over while", 2);
+    assert_eq!(times(), 1);
+    eventually(Duration::from_secs(25), "the end is counted", || times() == 2);
+    // A process that waited meanwhile tells nothing of what is over.
+    let second = Loop::start(&site, "two", &[]);
+    second.says("\"message\":\"waiting for the lease\"", 1);
+    running.stop();
+    second.says("\"message\":\"synchronised\"", 1);
+    sleep(Duration::from_secs(1));
+    assert_eq!(times(), 2);
+    second.stop();
+}
+
 /// Without the right to write Events all else is done, and that is said once.
 #[test]
 fn events_that_cannot_be_written_stop_nothing() {

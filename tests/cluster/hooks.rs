@@ -445,7 +445,17 @@ fn hooks_of_what_is_suspended_wait_for_the_end_of_that() {
     site.kcfg(&["resume", "hooks-glass"]).code(0);
     site.apply(&[]).code(0).says("2 hooks run");
     assert_eq!(one(), "second");
-    suspend("hooks-glass/web/*/later");
+    // A hook by its kind and name; one that is not there is warned of.
+    let slip = site.kcfg(&["suspend", "hooks-glass/web/Job/latter", "--for", "1h", "--reason", "x"]).code(0);
+    slip.complains("has no object that `hooks-glass/web/Job/latter` names");
+    site.kcfg(&["resume", "hooks-glass"]).code(0);
+    site.kcfg(&["suspend", "hooks-glass/web/Jub", "--for", "1h", "--reason", "x"])
+        .code(2)
+        .complains("did you mean `Job`?");
+    let run = suspend("hooks-glass/web/Job/bye");
+    assert!(!run.stderr.contains("no object"), "{}", run.stderr);
+    site.kcfg(&["resume", "hooks-glass"]).code(0);
+    suspend("hooks-glass/web/Job/later");
     web(&(delete.clone() + &job("later", "helm.sh/hook: post-upgrade")), "third");
     site.render();
     site.apply(&[]);
@@ -455,7 +465,7 @@ fn hooks_of_what_is_suspended_wait_for_the_end_of_that() {
     assert!(uid(&site, "later").is_some());
 
     // The same of what leaves the tree.
-    suspend("hooks-glass/gone/*/leaves");
+    suspend("hooks-glass/gone/Job/leaves");
     site.remove("gone");
     site.render();
     site.apply(&[]);

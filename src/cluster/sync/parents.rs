@@ -11,7 +11,9 @@ use crate::cluster::hooks::Hooks;
 use crate::cluster::members::Members;
 use crate::cluster::order::{self, Done};
 use crate::cluster::parallel::each;
-use crate::cluster::parent::{self, COMMIT_KEY, DIGEST_KEY, OBJECTS_KEY, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY};
+use crate::cluster::parent::{
+    self, COMMIT_KEY, DIGEST_KEY, HOOKS_NAMED_MAX, OBJECTS_KEY, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY,
+};
 use crate::cluster::run::Run;
 use crate::cluster::source::Tree;
 use crate::cluster::status::{self, Problem};
@@ -108,7 +110,10 @@ impl Synchroniser {
                     staying.insert(*key, &live.id);
                 }
             }
-            let before = (parent.kinds.clone(), parent.namespaces.clone(), parent.status.clone());
+            let says = |parent: &Parent| {
+                (parent.kinds.clone(), parent.namespaces.clone(), parent.hooks.clone(), parent.status.clone())
+            };
+            let before = says(&parent);
             let entries_before = parent.inventory.entries.len();
             if is_certain && (release.is_some() || desired.is_complete) {
                 parent.inventory.entries.retain(|key, _| staying.contains_key(key));
@@ -120,6 +125,8 @@ impl Synchroniser {
                     parent.status.insert(DIGEST_KEY.into(), desired.releases[index].digest.clone());
                 }
                 parent.status.insert(STATE_KEY.into(), run.state(index).word().into());
+                let hooks = desired.releases[index].objects.iter().filter(|object| object.is_hook);
+                parent.hooks = hooks.map(|object| object.id.to_string()).take(HOOKS_NAMED_MAX).collect();
             }
             let of_release = problems.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
             describe(&mut parent, release.map_or(0, |index| run.suspended[index].0), of_release, staying.len());
@@ -129,8 +136,7 @@ impl Synchroniser {
                 continue;
             }
             let is_touched = release.is_some_and(|index| run.touched.contains(&index));
-            let is_changed = before != (parent.kinds.clone(), parent.namespaces.clone(), parent.status.clone())
-                || entries_before != parent.inventory.entries.len();
+            let is_changed = before != says(&parent) || entries_before != parent.inventory.entries.len();
             if is_touched || is_changed {
                 let commit = run.tree.commit().map(ToString::to_string).unwrap_or_default();
                 parent.status.insert(COMMIT_KEY.into(), commit);

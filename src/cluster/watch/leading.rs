@@ -277,8 +277,12 @@ impl Leading {
         Some((tree, report))
     }
 
-    /// Tells what happened between synchronisations.
+    /// Tells what happened between synchronisations. Who gave the Lease back keeps it for who leads next, and before the
+    /// first synchronisation it may not be known yet whether the environment was ever applied.
     async fn send_events(&mut self, synchroniser: &mut Synchroniser) {
+        if *self.hands_over.borrow() || (self.attempted.is_empty() && synchroniser.status().is_none()) {
+            return;
+        }
         let events = std::mem::take(&mut self.events);
         // A cluster that the environment was never applied to gets nothing.
         if !events.is_empty() && synchroniser.status().is_some() {

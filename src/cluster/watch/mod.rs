@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::client::Gate;
+use super::event::Event;
 use super::git::GitRemote;
 use super::lease::{Attempt, Lease, RENEW_PERIOD};
 use super::server::{Board, serve};
@@ -37,9 +38,10 @@ use super::{GitReport, RemoteOptions, WatchOptions};
 use crate::error::Diagnostic;
 use fights::Fights;
 use follow::follow;
-use identity::identify;
+use identity::{Identified, identify};
 use leading::Leading;
 use logger::Logger;
+use say::SUSPENSION_IS_NEW;
 
 pub use fights::{FIGHT_CORRECTIONS_MAX, FIGHT_WINDOW};
 pub(super) use logger::one_line;
@@ -96,16 +98,21 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
     let instance = contender.name.clone();
     let mut lease = Lease::new(&target, &environment, contender).await?;
     let mut following = follow(remote, credentials, poll, board.clone(), log.clone());
+    // The end of a suspension of the whole environment, which whoever saw it had no Lease to tell with.
+    let mut untold: (Timestamp, Vec<Event>) = Default::default();
     loop {
         let gate = Gate::default();
         let (place, tellers) = ((&target, environment.as_str()), (board.as_ref(), &log));
-        let identified = identify(place, &sync, &gate, &mut following, &mut stop, tellers).await;
-        let Some(identified) = identified else { return Ok(()) };
-        let Some((deadline, has_waited)) = acquire(&mut lease, &mut stop, &board, &log).await else { return Ok(()) };
+        let mut identified = identify(place, &sync, &gate, &mut following, &mut stop, tellers).await;
+        if identified.is_none() {
+            return Ok(());
+        }
+        let acquired = acquire(&mut lease, &mut identified, &mut stop, &board, &log).await;
+        let Some(deadline) = acquired else { return Ok(()) };
         gate.set_deadline(Some(deadline));
-        // What was found out of the cluster may be long ago.
-        let (connected, tree) =
-            if has_waited { (None, None) } else { (Some(identified.synchroniser), identified.tree) };
+        let (connected, tree) = identified.map_or((None, None), |found| (Some(found.synchroniser), found.tree));
+        let (since, events) = std::mem::take(&mut untold);
+        let is_new = Timestamp::now().duration_since(since) < SUSPENSION_IS_NEW;
         let mut leading = Leading {
             environment: environment.clone(),
             instance: instance.clone(),
@@ -120,7 +127,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
             attempted: String::new(),
             read: tree,
             teller: Teller::start(&places, &board.metrics, &log.log),
-            events: Vec::new(),
+            events: if is_new { events } else { Vec::new() },
             event_trouble: String::new(),
             suspended: HashSet::new(),
             differing: HashSet::new(),
@@ -137,7 +144,7 @@ async fn run_async(options: WatchOptions) -> Result<(), Diagnostic> {
         match ended {
             Some(holder) => log.warn("the lease was lost", &[("holder", holder)]),
             // What was suspended as a whole goes on, with whoever has the Lease first.
-            None if !*stop.borrow() => {}
+            None if !*stop.borrow() => untold = (Timestamp::now(), leading.events),
             None => {
                 let released = lease.release().await;
                 log.info("stopped", &[("lease", released.map_or_else(|e| e.to_string(), |()| "released".into()))]);
@@ -173,20 +180,22 @@ pub(super) fn stopped() -> Result<watch::Receiver<bool>, Diagnostic> {
     Ok(receiver)
 }
 
-/// Waits until the Lease is ours, and says whether it was somebody else's; none when the process is asked to end before.
+/// Waits until the Lease is ours, and gives the deadline; none when the process is asked to end before. What was found out
+/// of the cluster is dropped when that takes time: it may be long ago, and memory is held for it.
 async fn acquire(
     lease: &mut Lease,
+    identified: &mut Option<Identified>,
     stop: &mut watch::Receiver<bool>,
     board: &Board,
     log: &Logger,
-) -> Option<(Instant, bool)> {
+) -> Option<Instant> {
     let mut said = String::new();
     loop {
         board.moves();
         let state = match lease.attempt().await {
             Ok(Attempt::Ours(deadline)) => {
                 log.info("leading", &[("lease", lease.name().to_owned())]);
-                return Some((deadline, !said.is_empty()));
+                return Some(deadline);
             }
             Ok(Attempt::Theirs(holder)) => {
                 // Who waits is as ready as it can be.
@@ -195,6 +204,7 @@ async fn acquire(
             }
             Err(failure) => failure.to_string(),
         };
+        *identified = None;
         if state != said {
             log.info("waiting for the lease", &[("lease", lease.name().to_owned()), ("state", state.clone())]);
             said = state;

@@ -21,8 +21,8 @@ use crate::repo::CommitId;
 
 /// Releases that have a number of their own.
 const RELEASES_MAX: usize = 2000;
-/// How long a suspension is news.
-const SUSPENSION_IS_NEW: SignedDuration = SignedDuration::from_secs(60);
+/// How long a suspension, or its end, is news.
+pub(super) const SUSPENSION_IS_NEW: SignedDuration = SignedDuration::from_secs(60);
 
 impl Leading {
     /// Says which suspensions began and ended; whether one ended, or one of a part began.
