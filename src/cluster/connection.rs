@@ -3,7 +3,7 @@
 //!
 //! The gate is asked before a request is begun, too. Between that moment and the write the process may be stopped for
 //! longer than its Lease lasts, and would then write what it meant to write while another one leads. What is left is the
-//! time from that question to the system call after it, less than a microsecond: see ARCHITECTURE.md.
+//! time from that question to the system call right after it: see ARCHITECTURE.md.
 
 use std::error::Error;
 use std::future::Future;

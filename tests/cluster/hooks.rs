@@ -451,7 +451,7 @@ fn hooks_of_what_is_suspended_wait_for_the_end_of_that() {
     site.kcfg(&["resume", "hooks-glass"]).code(0);
     site.kcfg(&["suspend", "hooks-glass/web/Jub", "--for", "1h", "--reason", "x"])
         .code(2)
-        .complains("did you mean `Job`?");
+        .complains("the kinds are ConfigMap, Job, Secret");
     let run = suspend("hooks-glass/web/Job/bye");
     assert!(!run.stderr.contains("no object"), "{}", run.stderr);
     site.kcfg(&["resume", "hooks-glass"]).code(0);
