@@ -82,3 +82,24 @@ fn another_folder_is_named_with_dir() {
         (repo.kcfg(&["template", "web", "chart"]), repo.kcfg_in("chart", &["-C", "..", "template", "web", "chart"]));
     assert_eq!(here.code(0).stdout, there.code(0).stdout);
 }
+
+/// The first thread of a program has 8 MB of stack; what needs more is run anew on a thread with more.
+#[test]
+fn templates_go_deeper_than_the_first_threads_stack() {
+    let repo = long();
+    let down = r#"{{ define "down" }}{{ if . }}{{ include "down" (sub . 1 | int) }}{{ else }}bottom{{ end }}{{ end }}"#;
+    let nest = r#"{{ define "nest" }}{{ $x := list }}{{ range . }}{{ $x = list $x }}{{ end }}{{ len $x }}{{ end }}"#;
+    for (call, text) in [
+        // The deepest that fits there, and what does not.
+        (r#"include "down" 110"#, "bottom"),
+        (r#"include "nest" 4600"#, "1"),
+        (r#"include "down" 1000"#, "bottom"),
+        (r#"include "nest" 100000"#, "1"),
+    ] {
+        repo.write("chart/templates/a.yaml", format!("{down}{nest}kind: {{{{ {call} }}}}\n"));
+        let run = repo.kcfg(&["template", "web", "chart"]).code(0);
+        assert_eq!(run.stdout, format!("---\n# Source: long/templates/a.yaml\nkind: {text}\n"), "{call}");
+    }
+    repo.write("chart/templates/a.yaml", format!(r#"{down}kind: {{{{ include "down" 1001 }}}}"#));
+    repo.kcfg(&["template", "web", "chart"]).code(2).complains("includes itself without end");
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{CHART_SIZE_BYTES_MAX, ChartFile, DEPTH_MAX, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX};
 use crate::error::{Diagnostic, io_help, reason};
-use crate::repo::{Links, read_regular};
+use crate::repo::{Links, read_shared};
 
 /// Reads the files of a chart folder, without those that .helmignore leaves out; sorted by path.
 ///
@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     fn read_file(&mut self, path: &Path, below: &str) -> Result<Arc<[u8]>, Diagnostic> {
-        let bytes = read_regular(path, FILE_SIZE_BYTES_MAX, Links::Followed).map_err(|error| match error.kind() {
+        let bytes = read_shared(path, FILE_SIZE_BYTES_MAX, Links::Followed).map_err(|error| match error.kind() {
             io::ErrorKind::FileTooLarge => super::load::too_large(&self.shown(below)),
             _ => self.unreadable(below, &error),
         })?;
@@ -154,7 +154,7 @@ impl Reader<'_> {
                 .at_file(self.location)
                 .help("leave out in .helmignore what does not belong to the chart"));
         }
-        Ok(Arc::from(bytes))
+        Ok(bytes)
     }
 
     fn shown(&self, below: &str) -> String {

@@ -21,13 +21,13 @@ use std::sync::{Arc, LazyLock};
 
 use self::convert::{as_values, empty_values, from_node};
 use self::report::Context;
-use super::stack::{map_on_two_threads, with_stack};
+use super::stack::{first_has_stack, map_on_two_threads, with_stack};
 use super::{Engine, Randomness, RenderInput, RenderOutput, RenderedFile};
 use crate::chart::{Chart, TemplateFile};
 use crate::error::{Diagnostic, Source, Span};
 use crate::gotmpl::{
-    self, Executor, FixedGenerator, Functions, Generator, Map, NO_VALUE, Parsed, RealGenerator, TemplateSet, Text,
-    Value,
+    self, Executor, FixedGenerator, Functions, Generator, Map, NO_VALUE, Parsed, Reach, RealGenerator, TemplateSet,
+    Text, Value,
 };
 use crate::values::PreparedChart;
 
@@ -100,7 +100,16 @@ impl Engine for HelmEngine {
                 set.add(&unit.path, parsed);
             }
         }
-        with_stack(gotmpl::STACK_BYTES, || run(input, &units, Arc::new(set))).map_err(|error| vec![error])?
+        let set = Arc::new(set);
+        // A thread of its own, with an allocator of its own, takes a tenth of the time of a small chart.
+        if first_has_stack(Reach::USUAL.stack_bytes) {
+            let (result, out_of_reach) = run(input, &units, &set, Reach::USUAL);
+            if !out_of_reach {
+                return result;
+            }
+        }
+        let result = with_stack(Reach::FULL.stack_bytes, || run(input, &units, &set, Reach::FULL));
+        result.map_err(|error| vec![error])?.0
     }
 }
 
@@ -118,7 +127,7 @@ pub fn name_from_template(text: &str) -> Result<String, Diagnostic> {
     set.add(&name, &parsed);
     let result = with_stack(gotmpl::STACK_BYTES, || {
         let mut generator = RealGenerator::new();
-        let result = Executor::new(Arc::new(set), &FUNCTIONS, &mut generator).execute(&name, Value::Nil);
+        let result = Executor::new(Arc::new(set), &FUNCTIONS, &mut generator, Reach::FULL).execute(&name, Value::Nil);
         // The error's values belong to this thread.
         result.map_err(|error| (error.message, error.site.span))
     });
@@ -214,8 +223,14 @@ impl<'a> Units<'a> {
     }
 }
 
-/// Renders on a thread of its own: the values of templates belong to one thread.
-fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Result<RenderOutput, Vec<Diagnostic>> {
+/// Renders, on one thread, to which the values of templates belong; also gives whether a template wanted to go deeper
+/// than `reach`, which is among the errors then.
+fn run(
+    input: &RenderInput<'_>,
+    units: &[Unit<'_>],
+    set: &Arc<TemplateSet>,
+    reach: Reach,
+) -> (Result<RenderOutput, Vec<Diagnostic>>, bool) {
     let values = match from_node(&input.prepared.values) {
         Value::Map(map) => as_values(&map),
         _ => empty_values(),
@@ -238,7 +253,7 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
     };
     let mut output = RenderOutput::default();
     let mut errors: Vec<Diagnostic> = Vec::new();
-    let mut executor = Executor::new(set, &FUNCTIONS, &mut *generator);
+    let mut executor = Executor::new(set.clone(), &FUNCTIONS, &mut *generator, reach);
     for unit in units.iter().filter(|unit| !unit.template.is_partial) {
         let scope = &scopes[unit.chart];
         scope.set("Template", template_object(unit));
@@ -270,13 +285,14 @@ fn run(input: &RenderInput<'_>, units: &[Unit<'_>], set: Arc<TemplateSet>) -> Re
         let place = context.place(&site);
         output.warnings.push(Diagnostic::warning(message).at(&place.source, place.span));
     }
+    let out_of_reach = executor.out_of_reach();
     drop(executor);
     if !errors.is_empty() {
-        return Err(errors);
+        return (Err(errors), out_of_reach);
     }
     output.used_randomness = generator.used();
     output.files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(output)
+    (Ok(output), out_of_reach)
 }
 
 /// Files that end like this are text for a person: Helm runs them and prints them elsewhere.

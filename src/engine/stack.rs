@@ -23,6 +23,17 @@ pub fn start_pool() {
     let _ = pool.build_global();
 }
 
+/// How much of its stack the first thread of a program has taken when a verb begins to render, at most.
+const TAKEN_BYTES: usize = 1 << 20;
+
+/// Whether this is the program's first thread, with a stack that holds so many bytes more: it grows to what `ulimit -s`
+/// says, 8 MB mostly.
+pub fn first_has_stack(bytes: usize) -> bool {
+    let is_first = rustix::thread::gettid() == rustix::process::getpid();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+    is_first && limit.is_none_or(|limit| limit >= (bytes + TAKEN_BYTES) as u64)
+}
+
 /// Runs `work` on a stack of at least so many bytes: here if this thread has one, else on a thread of its own. A panic
 /// in it goes on here.
 ///

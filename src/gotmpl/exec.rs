@@ -20,7 +20,7 @@ pub const PRODUCED_BYTES_MAX: usize = 512 << 20;
 pub const INCLUDE_RECURSION_MAX: u32 = 1000;
 /// How deep lists, pipelines and calls may nest while they run. A level takes up to 6 KiB of stack in a debug build.
 pub const DEPTH_MAX: u32 = 20_000;
-/// The stack that [`DEPTH_MAX`] levels need; a thread that renders must have as much.
+/// The stack that [`DEPTH_MAX`] levels need.
 pub const STACK_BYTES: usize = 256 << 20;
 /// How many rounds all `range` actions of one render may take together; real charts take hundreds.
 pub const ROUNDS_MAX: u64 = 1_000_000;
@@ -29,6 +29,27 @@ pub const ROUNDS_MAX: u64 = 1_000_000;
 pub const CONTAINERS_MAX: u32 = 200_000;
 /// How much text one template may put out, with all that it includes.
 pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
+
+/// How deep the templates of one render may go: a matter of the stack that they run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Levels, as of [`DEPTH_MAX`].
+    depth: u32,
+    /// Lists and maps, as of [`CONTAINERS_MAX`].
+    containers: u32,
+    /// The stack that this needs.
+    pub stack_bytes: usize,
+}
+
+impl Reach {
+    /// As deep as templates may go at all.
+    pub const FULL: Reach = Reach { depth: DEPTH_MAX, containers: CONTAINERS_MAX, stack_bytes: STACK_BYTES };
+    /// Deeper than charts go that people write, in the same proportion to the stack; it fits in 6 MB.
+    pub const USUAL: Reach = {
+        const PART: u32 = 43;
+        Reach { depth: DEPTH_MAX / PART, containers: CONTAINERS_MAX / PART, stack_bytes: STACK_BYTES / PART as usize }
+    };
+}
 
 /// What Go prints for nil; Helm removes it from its output.
 pub const NO_VALUE: &str = "<no value>";
@@ -39,7 +60,7 @@ pub(super) type Operand = Option<Value>;
 
 pub(super) type Result<T, E = Box<Error>> = std::result::Result<T, E>;
 
-/// Runs the templates of one render, one after the other. Needs a stack of [`STACK_BYTES`].
+/// Runs the templates of one render, one after the other. Needs a stack as its [`Reach`] says.
 pub struct Executor<'a> {
     pub(super) functions: &'a Functions,
     pub(super) generator: &'a mut dyn Generator,
@@ -50,6 +71,8 @@ pub struct Executor<'a> {
     pub(super) variables: Vec<(Variable, Operand)>,
     pub(super) base: usize,
     pub(super) depth: u32,
+    reach: Reach,
+    out_of_reach: bool,
     out: Printed,
     rounds: u64,
     produced_bytes: usize,
@@ -118,7 +141,12 @@ enum Flow {
 
 impl<'a> Executor<'a> {
     /// An executor for a set of templates.
-    pub fn new(set: Arc<TemplateSet>, functions: &'a Functions, generator: &'a mut dyn Generator) -> Executor<'a> {
+    pub fn new(
+        set: Arc<TemplateSet>,
+        functions: &'a Functions,
+        generator: &'a mut dyn Generator,
+        reach: Reach,
+    ) -> Executor<'a> {
         let text = Arc::new(Text { name: "".into(), text: "".into() });
         let body = Arc::new(Body { name: "".into(), text, is_empty: true, nodes: Box::default() });
         Executor {
@@ -129,6 +157,8 @@ impl<'a> Executor<'a> {
             variables: Vec::new(),
             base: 0,
             depth: 0,
+            reach,
+            out_of_reach: false,
             out: Printed::default(),
             rounds: 0,
             produced_bytes: 0,
@@ -169,6 +199,11 @@ impl<'a> Executor<'a> {
             self.generator.spare_keys();
         }
         result
+    }
+
+    /// Whether a template wanted to go deeper than the [`Reach`], which was an error.
+    pub fn out_of_reach(&self) -> bool {
+        self.out_of_reach
     }
 
     /// The random texts and the checksums that were made since the last time, if the generator keeps records.
@@ -218,7 +253,8 @@ impl<'a> Executor<'a> {
     /// Counts a level of nesting; the caller counts it off again.
     pub(super) fn descend(&mut self, span: Span) -> Result<()> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        if self.depth > self.reach.depth {
+            self.out_of_reach = true;
             return Err(self.error(span, format!("exceeded maximum template depth ({DEPTH_MAX})")));
         }
         Ok(())
@@ -416,7 +452,8 @@ impl<'a> Executor<'a> {
             _ => 0,
         };
         self.containers += u32::from(matches!(value, Value::List(_) | Value::Map(_)));
-        if self.containers > CONTAINERS_MAX {
+        if self.containers > self.reach.containers {
+            self.out_of_reach = true;
             let message = format!("the functions made more than {CONTAINERS_MAX} lists and maps in one render");
             return Err(self.error(span, message));
         }

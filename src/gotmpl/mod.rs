@@ -38,7 +38,7 @@ pub use deciding::DecidingValues;
 pub use error::{Culprit, Error, Frame, FrameKind, ParseError, Site};
 pub use exec::{
     CONTAINERS_MAX, DEPTH_MAX, Executor, INCLUDE_RECURSION_MAX, NO_VALUE, OUTPUT_BYTES_MAX, PRODUCED_BYTES_MAX,
-    ROUNDS_MAX, STACK_BYTES,
+    ROUNDS_MAX, Reach, STACK_BYTES,
 };
 pub use func::{Function, Generator, Host, Param};
 pub use parse::{Functions, NESTING_MAX, parse};

@@ -119,7 +119,7 @@ fn render(template: &str) -> (&'static str, String) {
         let mut set = TemplateSet::default();
         set.add(&text.name, &parsed);
         let mut generator = NoGenerator;
-        let mut executor = Executor::new(Arc::new(set), &functions, &mut generator);
+        let mut executor = Executor::new(Arc::new(set), &functions, &mut generator, Reach::FULL);
         match executor.execute("t", data()) {
             Ok(text) => ("output", text),
             Err(error) => match error.function {
@@ -253,7 +253,8 @@ fn an_error_says_where_it_was_and_how_one_got_there() {
     set.add(&text.name, &parsed);
     let mut generator = NoGenerator;
     let root = data();
-    let error = Executor::new(Arc::new(set), &functions, &mut generator).execute("t", root.clone()).unwrap_err();
+    let error =
+        Executor::new(Arc::new(set), &functions, &mut generator, Reach::FULL).execute("t", root.clone()).unwrap_err();
     assert_eq!(error.site.span.of(template), ".nosuch");
     assert_eq!(error.frames.len(), 1);
     assert_eq!(error.frames[0].kind, FrameKind::Include("x".into()));
@@ -276,8 +277,8 @@ fn after_an_error_no_keys_are_made_for_what_is_thrown_away() {
     }
     let mut generator = RealGenerator::new();
     let set = Arc::new(set);
-    Executor::new(set.clone(), &functions, &mut generator).execute("good", Value::Nil).unwrap();
+    Executor::new(set.clone(), &functions, &mut generator, Reach::FULL).execute("good", Value::Nil).unwrap();
     assert_eq!(generator.fixed_keys(), None);
-    Executor::new(set, &functions, &mut generator).execute("bad", Value::Nil).unwrap_err();
+    Executor::new(set, &functions, &mut generator, Reach::FULL).execute("bad", Value::Nil).unwrap_err();
     assert_eq!(generator.fixed_keys(), Some(0));
 }

@@ -1,9 +1,10 @@
 //! Reading one file whole, without waiting for ever and without taking in more than is meant.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, IoSliceMut, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -23,6 +24,35 @@ pub enum Links {
 /// # Errors
 /// It cannot be opened or read, is no regular file, or has more than `bytes_max` bytes ([`ErrorKind::FileTooLarge`]).
 pub fn read_regular(path: &Path, bytes_max: u64, links: Links) -> io::Result<Vec<u8>> {
+    let (file, length) = open(path, links)?;
+    read_rest(&file, Vec::with_capacity(usize::try_from(length.min(bytes_max)).unwrap_or(0) + 1), bytes_max)
+}
+
+/// The same for those who share the bytes: they are read to where they stay.
+///
+/// # Errors
+/// As of [`read_regular`].
+pub fn read_shared(path: &Path, bytes_max: u64, links: Links) -> io::Result<Arc<[u8]>> {
+    let (file, length) = open(path, links)?;
+    let length = usize::try_from(length.min(bytes_max)).unwrap_or(0);
+    let mut shared: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    // One byte more than there should be: the end shows without a further call.
+    let mut more = [0];
+    let read = match Arc::get_mut(&mut shared) {
+        Some(bytes) => (&file).read_vectored(&mut [IoSliceMut::new(bytes), IoSliceMut::new(&mut more)])?,
+        None => 0,
+    };
+    if read == length {
+        return Ok(shared);
+    }
+    // It has just been changed.
+    let mut bytes = shared[..read.min(length)].to_vec();
+    bytes.extend(&more[..read.saturating_sub(length)]);
+    read_rest(&file, bytes, bytes_max).map(Arc::from)
+}
+
+/// Opens a regular file; also gives its length, for now.
+fn open(path: &Path, links: Links) -> io::Result<(File, u64)> {
     let mut flags = OFlags::NONBLOCK;
     if links == Links::Refused {
         flags |= OFlags::NOFOLLOW;
@@ -35,9 +65,13 @@ pub fn read_regular(path: &Path, bytes_max: u64, links: Links) -> io::Result<Vec
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file, but a pipe, socket or device"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(bytes_max)).unwrap_or(0) + 1);
-    // It may grow while it is read.
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((file, metadata.len()))
+}
+
+/// Reads what comes after `bytes`, up to the limit: a file may grow while it is read.
+fn read_rest(file: &File, mut bytes: Vec<u8>, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let rest = bytes_max.saturating_add(1).saturating_sub(bytes.len() as u64);
+    file.take(rest).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {bytes_max} bytes")));
     }
@@ -69,4 +103,27 @@ pub(super) fn read_own(
         let named = if error.kind() == ErrorKind::FileTooLarge { format!(" ({limit})") } else { String::new() };
         Diagnostic::error(format!("this file cannot be read: {error}{named}")).at_file(name).help(io_help(&error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_whatever_its_length_is_said_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for text in ["", "a", "abc"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(&*read_shared(&path, 3, Links::Followed).unwrap(), text.as_bytes());
+            assert_eq!(read_regular(&path, 3, Links::Followed).unwrap(), text.as_bytes());
+        }
+        fs::write(&path, "abcd").unwrap();
+        assert_eq!(read_shared(&path, 3, Links::Followed).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(read_regular(&path, 3, Links::Followed).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        // The kernel's files say that they are empty.
+        let status = read_shared(Path::new("/proc/self/status"), 1 << 20, Links::Followed).unwrap();
+        assert!(status.starts_with(b"Name:") && status.ends_with(b"\n"), "{status:?}");
+        assert!(read_shared(folder.path(), 3, Links::Followed).is_err());
+    }
 }

@@ -14,7 +14,7 @@ fn render(template: &str, generator: &mut (dyn Generator + Send)) -> Result<Stri
         let parsed = parse(&text, &known).map_err(|error| format!("parse error: {}", error.message))?;
         let mut set = TemplateSet::default();
         set.add(&text.name, &parsed);
-        let mut executor = Executor::new(Arc::new(set), &known, generator);
+        let mut executor = Executor::new(Arc::new(set), &known, generator, Reach::FULL);
         executor.execute("t", Value::Nil).map_err(|error| match error.function {
             Some(function) => format!("{function}: {}", error.message),
             None => error.message,
