@@ -23,7 +23,7 @@ const LIBRARIES: [(&str, &str); 7] = [
     ("dl", "libdl.a"),
 ];
 
-/// Names of functions, up to the hash that they end with.
+/// What stands beside each other; its lines are told in record.sh, which makes it.
 const FUNCTIONS: &str = "ci/template-functions/names.txt";
 
 fn main() -> io::Result<()> {
@@ -53,11 +53,18 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the sections of some functions before all others. kcfg's own come first.
-fn linker_script(names: &str) -> String {
-    let (own, others): (Vec<&str>, Vec<&str>) = names.lines().partition(|name| name.contains("kcfg"));
-    // `$` would begin a variable.
-    let patterns = own.iter().chain(&others).map(|name| format!("*(.text.{}*)\n", name.replace('$', "?")));
+/// Puts the sections of some functions before all others, in their order.
+fn linker_script(functions: &str) -> String {
+    let patterns = functions.lines().map(|line| match line.strip_prefix("libc.a:") {
+        Some(member) => format!("*libc.a:{member}(.text .text.*)\n"),
+        None => {
+            // `$` would begin a variable.
+            let name = line.replace('$', "?");
+            let rest = if name.starts_with("_ZN") { "*" } else { "" };
+            // Functions that the compiler takes for cold have another prefix.
+            format!("*(.text.{name}{rest} .text.unlikely.{name}{rest})\n")
+        }
+    });
     format!("SECTIONS {{ .text.template : {{\n{}}} }} INSERT BEFORE .text;\n", patterns.collect::<String>())
 }
 
