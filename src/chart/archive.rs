@@ -1,7 +1,6 @@
 //! A packed chart (.tgz) → its files, in memory; with Helm's checks of names and sizes (`LoadArchiveFiles`).
 
 use std::io::Read as _;
-use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
@@ -45,7 +44,7 @@ pub(super) fn unpack(bytes: &[u8], location: &str, budget: &mut Budget) -> Resul
         budget.take(&shown, entry.size())?;
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(unreadable)?;
-        let file = ChartFile { path, bytes: Arc::from(bytes) };
+        let file = ChartFile { path, bytes: bytes.into() };
         match files.iter_mut().find(|known| known.path == file.path) {
             Some(known) => *known = file,
             None => files.push(file),

@@ -5,12 +5,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use super::bytes::{Bytes, Failures, unreadable};
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{CHART_SIZE_BYTES_MAX, ChartFile, DEPTH_MAX, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX};
 use crate::error::{Diagnostic, io_help, reason};
-use crate::repo::{Links, read_shared};
+use crate::repo::{Links, read_shared_to};
 
 /// Reads the files of a chart folder, without those that .helmignore leaves out; sorted by path.
 ///
@@ -20,6 +20,20 @@ use crate::repo::{Links, read_shared};
 /// The first file that cannot be read, is no file (a socket, a device), leads out of `root`, or is too big; a chart
 /// of too many files.
 pub fn read_folder(path: &Path, location: &str, root: &Path) -> Result<Vec<ChartFile>, Diagnostic> {
+    read(path, location, root, None)
+}
+
+/// The same, except that large files which a chart can do without are read when a template asks for them. Whoever made
+/// something of the chart asks afterwards whether that failed.
+///
+/// # Errors
+/// As of [`read_folder`]: every file is opened.
+pub fn read_folder_later(path: &Path, location: &str, root: &Path) -> Result<(Vec<ChartFile>, Failures), Diagnostic> {
+    let failures = Failures::default();
+    Ok((read(path, location, root, Some(&failures))?, failures))
+}
+
+fn read(path: &Path, location: &str, root: &Path, later: Option<&Failures>) -> Result<Vec<ChartFile>, Diagnostic> {
     let unreadable = |error: &io::Error| {
         let diagnostic = Diagnostic::error(format!("cannot read this chart: {}", reason(error))).at_file(location);
         match error.kind() {
@@ -29,7 +43,8 @@ pub fn read_folder(path: &Path, location: &str, root: &Path) -> Result<Vec<Chart
     };
     let folder = fs::canonicalize(path).map_err(|e| unreadable(&e))?;
     let root = fs::canonicalize(root).map_err(|e| unreadable(&e))?;
-    let mut reader = Reader { root, location, rules: Rules::defaults(), files: Vec::new(), entries: 0, size_bytes: 0 };
+    let mut reader =
+        Reader { root, location, rules: Rules::defaults(), later, files: Vec::new(), entries: 0, size_bytes: 0 };
     if !folder.starts_with(&reader.root) {
         return Err(reader.leaves_root("", &folder));
     }
@@ -57,6 +72,8 @@ struct Reader<'a> {
     root: PathBuf,
     location: &'a str,
     rules: Rules,
+    /// Whether files may be read later, and where failures go then.
+    later: Option<&'a Failures>,
     files: Vec<ChartFile>,
     /// Files and folders that were looked at.
     entries: usize,
@@ -142,19 +159,26 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn read_file(&mut self, path: &Path, below: &str) -> Result<Arc<[u8]>, Diagnostic> {
-        let bytes = read_shared(path, FILE_SIZE_BYTES_MAX, Links::Followed).map_err(|error| match error.kind() {
-            io::ErrorKind::FileTooLarge => super::load::too_large(&self.shown(below)),
-            _ => self.unreadable(below, &error),
-        })?;
-        self.size_bytes += bytes.len() as u64;
+    fn read_file(&mut self, path: &Path, below: &str) -> Result<Bytes, Diagnostic> {
+        let at_once_max = if self.later.is_some() && !is_needed(below) { AT_ONCE_BYTES_MAX } else { u64::MAX };
+        let (length, read) =
+            read_shared_to(at_once_max, path, FILE_SIZE_BYTES_MAX, Links::Followed).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::FileTooLarge => super::load::too_large(&self.shown(below)),
+                    _ => self.unreadable(below, &error),
+                }
+            })?;
+        self.size_bytes += length as u64;
         if self.size_bytes > CHART_SIZE_BYTES_MAX {
             let error = format!("this chart is larger than {CHART_SIZE_BYTES_MAX} bytes (CHART_SIZE_BYTES_MAX)");
             return Err(Diagnostic::error(error)
                 .at_file(self.location)
                 .help("leave out in .helmignore what does not belong to the chart"));
         }
-        Ok(bytes)
+        Ok(match (read, self.later) {
+            (None, Some(failures)) => Bytes::later(path.to_owned(), self.shown(below), length, failures),
+            (read, _) => read.unwrap_or_default().into(),
+        })
     }
 
     fn shown(&self, below: &str) -> String {
@@ -162,9 +186,7 @@ impl Reader<'_> {
     }
 
     fn unreadable(&self, below: &str, error: &io::Error) -> Diagnostic {
-        Diagnostic::error(format!("cannot read this: {}", reason(error)))
-            .at_file(self.shown(below))
-            .help(io_help(error))
+        unreadable(&self.shown(below), error)
     }
 
     fn leaves_root(&self, below: &str, target: &Path) -> Diagnostic {
@@ -174,6 +196,24 @@ impl Reader<'_> {
                 "a chart may use only files of its repository: copy the file in, or leave the link out in .helmignore",
             )
     }
+}
+
+/// A file of so many bytes is read at once even if nothing may ask for it: most of its cost is to open it.
+const AT_ONCE_BYTES_MAX: u64 = 4 << 10;
+
+/// Whether a chart or a subchart cannot be loaded without this file.
+fn is_needed(path: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        HELMIGNORE,
+        "Chart.yaml",
+        "Chart.lock",
+        "values.yaml",
+        "values.schema.json",
+        "requirements.yaml",
+        "requirements.lock",
+    ];
+    let name = path.rsplit('/').next().unwrap_or_default();
+    path.contains("templates/") || name.ends_with(".tgz") || NAMES.contains(&name)
 }
 
 /// Whether a file of a chart has this name, so that an empty folder in its place is a mishap.

@@ -143,9 +143,7 @@ impl Loader {
         let mut errors = Vec::new();
         for mut file in files {
             let shown = join(location, &file.path);
-            if let Some(rest) = file.bytes.strip_prefix(b"\xef\xbb\xbf") {
-                file.bytes = Arc::from(rest);
-            }
+            file.bytes = file.bytes.without_mark();
             let result = match file.path.as_str() {
                 "Chart.yaml" => Ok(()),
                 "Chart.lock" => {

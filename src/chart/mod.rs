@@ -4,6 +4,7 @@
 //! The rules are those of Helm 3 (`pkg/chart/loader`, `pkg/ignore`); a Tera chart (`kcfg.dev/v1`) is laid out alike.
 
 mod archive;
+mod bytes;
 mod fits;
 mod folder;
 mod ignore;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use crate::error::{Diagnostic, Source, Span};
 use crate::yaml::Node;
 
-pub use folder::read_folder;
+pub use bytes::{Bytes, Failures};
+pub use folder::{read_folder, read_folder_later};
 pub use load::load;
 pub use schema::{Schema, Unfit};
 
@@ -38,7 +40,7 @@ pub struct ChartFile {
     /// The path below the chart's folder, with `/`.
     pub path: String,
     /// The bytes.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 /// Which engine a chart is written for, by Chart.yaml's apiVersion.

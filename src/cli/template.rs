@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::chart;
+use crate::chart::{self, ChartFile};
 use crate::engine::{self, Capabilities, KubeVersion, Randomness, RenderInput};
 use crate::error::Diagnostic;
 use crate::manifest::{self, HookEvent, Sorted};
@@ -107,10 +107,25 @@ fn render(
     path: &Path,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<(Sorted, Crds), Vec<Diagnostic>> {
-    let single = |error: Diagnostic| vec![error];
     let shown = path.strip_prefix(".").unwrap_or(path).display().to_string();
     let shown = if shown.is_empty() { "." } else { shown.trim_end_matches('/') };
-    let loaded = chart::load(shown, chart::read_folder(path, shown, Path::new("/")).map_err(single)?)?;
+    let (files, failures) = chart::read_folder_later(path, shown, Path::new("/")).map_err(|error| vec![error])?;
+    let result = render_files(args, name, shown, files, warnings);
+    match failures.first() {
+        Some(failure) => Err(vec![failure.clone()]),
+        None => result,
+    }
+}
+
+fn render_files(
+    args: &Args,
+    name: &str,
+    shown: &str,
+    files: Vec<ChartFile>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<(Sorted, Crds), Vec<Diagnostic>> {
+    let single = |error: Diagnostic| vec![error];
+    let loaded = chart::load(shown, files)?;
     warnings.extend(loaded.warnings);
     let chart = Arc::new(loaded.chart);
     let (merged, layers) = args.values.merge(Vec::new(), chart.engine, warnings).map_err(single)?;
@@ -141,12 +156,15 @@ fn render(
     let mut sorted = manifest::sort_texts(rendered.files)?;
     warnings.append(&mut sorted.warnings);
     let mut crds = Vec::new();
-    collect_crds(&prepared.chart, &mut crds);
+    if args.include_crds {
+        collect_crds(&prepared.chart, &mut crds);
+    }
     Ok((sorted, crds))
 }
 
 fn collect_crds(chart: &PreparedChart, crds: &mut Crds) {
-    crds.extend(chart.chart.crds.iter().map(|file| (format!("{}/{}", chart.full_path, file.path), file.bytes.clone())));
+    let files = chart.chart.crds.iter();
+    crds.extend(files.map(|file| (format!("{}/{}", chart.full_path, file.path), file.bytes.shared().clone())));
     chart.dependencies.iter().for_each(|dependency| collect_crds(dependency, crds));
 }
 
@@ -165,10 +183,8 @@ fn print(args: &Args, sorted: &Sorted, crds: &Crds) -> Result<String, Vec<Diagno
         text.push_str(document);
         text.push('\n');
     };
-    if args.include_crds {
-        for (path, bytes) in crds {
-            add(&mut text, path, &String::from_utf8_lossy(bytes));
-        }
+    for (path, bytes) in crds {
+        add(&mut text, path, &String::from_utf8_lossy(bytes));
     }
     for manifest in &sorted.manifests {
         add(&mut text, &manifest.path, manifest.text());

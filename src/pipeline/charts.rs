@@ -121,7 +121,7 @@ fn read_commit(repository: &Repository, commit: &CommitId, path: &str) -> Result
     let git =
         repository.git()?.ok_or_else(|| Diagnostic::error("a chart of a commit, but this is no Git repository"))?;
     let folder = git.read_folder(commit, path)?;
-    Ok(folder.files.into_iter().map(|file| ChartFile { path: file.path, bytes: file.bytes }).collect())
+    Ok(folder.files.into_iter().map(|file| ChartFile { path: file.path, bytes: file.bytes.into() }).collect())
 }
 
 fn hash(files: &[ChartFile]) -> String {

@@ -33,13 +33,39 @@ pub fn read_regular(path: &Path, bytes_max: u64, links: Links) -> io::Result<Vec
 /// # Errors
 /// As of [`read_regular`].
 pub fn read_shared(path: &Path, bytes_max: u64, links: Links) -> io::Result<Arc<[u8]>> {
+    let (_, bytes) = read_shared_to(u64::MAX, path, bytes_max, links)?;
+    Ok(bytes.unwrap_or_default())
+}
+
+/// The same, but only if the file has no more bytes than `at_once_max`; also gives how many it has.
+///
+/// # Errors
+/// As of [`read_regular`], also where it is not read.
+pub fn read_shared_to(
+    at_once_max: u64,
+    path: &Path,
+    bytes_max: u64,
+    links: Links,
+) -> io::Result<(usize, Option<Arc<[u8]>>)> {
     let (file, length) = open(path, links)?;
-    let length = usize::try_from(length.min(bytes_max)).unwrap_or(0);
+    if length > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    let shared_length = usize::try_from(length).unwrap_or(0);
+    if length > at_once_max {
+        return Ok((shared_length, None));
+    }
+    let shared = read_from(&file, shared_length, bytes_max)?;
+    Ok((shared.len(), Some(shared)))
+}
+
+/// Reads a file that should have so many bytes.
+fn read_from(file: &File, length: usize, bytes_max: u64) -> io::Result<Arc<[u8]>> {
     let mut shared: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
     // One byte more than there should be: the end shows without a further call.
     let mut more = [0];
     let read = match Arc::get_mut(&mut shared) {
-        Some(bytes) => (&file).read_vectored(&mut [IoSliceMut::new(bytes), IoSliceMut::new(&mut more)])?,
+        Some(bytes) => (&*file).read_vectored(&mut [IoSliceMut::new(bytes), IoSliceMut::new(&mut more)])?,
         None => 0,
     };
     if read == length {
@@ -48,7 +74,7 @@ pub fn read_shared(path: &Path, bytes_max: u64, links: Links) -> io::Result<Arc<
     // It has just been changed.
     let mut bytes = shared[..read.min(length)].to_vec();
     bytes.extend(&more[..read.saturating_sub(length)]);
-    read_rest(&file, bytes, bytes_max).map(Arc::from)
+    read_rest(file, bytes, bytes_max).map(Arc::from)
 }
 
 /// Opens a regular file; also gives its length, for now.
@@ -73,9 +99,13 @@ fn read_rest(file: &File, mut bytes: Vec<u8>, bytes_max: u64) -> io::Result<Vec<
     let rest = bytes_max.saturating_add(1).saturating_sub(bytes.len() as u64);
     file.take(rest).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {bytes_max} bytes")));
+        return Err(too_large(bytes_max));
     }
     Ok(bytes)
+}
+
+fn too_large(bytes_max: u64) -> io::Error {
+    io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {bytes_max} bytes"))
 }
 
 /// A file of the repository's own, such as kcfg.yaml: its bytes, or none if it is not there. `top` is the folder that a
@@ -122,6 +152,12 @@ mod tests {
         assert_eq!(read_shared(&path, 3, Links::Followed).unwrap_err().kind(), ErrorKind::FileTooLarge);
         assert_eq!(read_regular(&path, 3, Links::Followed).unwrap_err().kind(), ErrorKind::FileTooLarge);
         // The kernel's files say that they are empty.
+        assert_eq!(
+            read_shared_to(2, Path::new("/proc/self/stat"), 0, Links::Followed).unwrap_err().kind(),
+            ErrorKind::FileTooLarge
+        );
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(read_shared_to(2, &path, 3, Links::Followed).unwrap(), (3, None));
         let status = read_shared(Path::new("/proc/self/status"), 1 << 20, Links::Followed).unwrap();
         assert!(status.starts_with(b"Name:") && status.ends_with(b"\n"), "{status:?}");
         assert!(read_shared(folder.path(), 3, Links::Followed).is_err());
