@@ -19,12 +19,6 @@ const CHART_TYPE: &str = "struct { chart.Metadata; IsRoot bool }";
 pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
     let metadata = &prepared.chart.metadata;
     let text = |text: &str| Value::str(text);
-    // What Chart.yaml lacks is nil, which JSON and YAML show as `null`.
-    let texts = |texts: &[String]| match texts {
-        [] => Value::nil_strings(),
-        texts => Value::strings(texts.iter().map(String::as_str)),
-    };
-    let list = |items: Vec<Value>| if items.is_empty() { Value::nil_list() } else { Value::list(items) };
     let annotations = metadata.annotations.iter().map(|(key, value)| (key.as_str().into(), text(value))).collect();
     let annotations = Map { entries: Rc::new(RefCell::new(annotations)), map_type: MapType::Strings };
     Record::value(
@@ -53,6 +47,18 @@ pub(super) fn chart(prepared: &PreparedChart, is_root: bool) -> Value {
     )
 }
 
+/// What Chart.yaml lacks is nil, which JSON and YAML show as `null`.
+fn list(items: Vec<Value>) -> Value {
+    if items.is_empty() { Value::nil_list() } else { Value::list(items) }
+}
+
+fn texts(texts: &[String]) -> Value {
+    match texts {
+        [] => Value::nil_strings(),
+        texts => Value::strings(texts.iter().map(String::as_str)),
+    }
+}
+
 fn maintainer(maintainer: &Maintainer) -> Value {
     Record::value(
         "*chart.Maintainer",
@@ -74,9 +80,9 @@ fn dependency(dependency: &Dependency) -> Value {
             ("Version", "version", Value::str(dependency.version.as_str())),
             ("Repository", "repository", Value::str(dependency.repository.as_str())),
             ("Condition", "condition", Value::str(dependency.condition.as_str())),
-            ("Tags", "tags", Value::strings(dependency.tags.iter().map(String::as_str))),
+            ("Tags", "tags", texts(&dependency.tags)),
             ("Enabled", "enabled", Value::Bool(true)),
-            ("ImportValues", "import-values", Value::list(dependency.import_values.iter().map(from_node).collect())),
+            ("ImportValues", "import-values", list(dependency.import_values.iter().map(from_node).collect())),
             ("Alias", "alias", Value::str(dependency.alias.as_str())),
         ],
     )
