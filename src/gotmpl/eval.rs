@@ -228,18 +228,20 @@ impl Executor<'_> {
         piped: Option<Piped<'_>>,
     ) -> Result<Operand> {
         let from = piped.as_ref().map(|piped| piped.from);
+        // Kept until the result is counted, which is by what the function has made and not been given.
+        let values;
         let result = match callee {
             Callee::Builtin(builtin @ (Builtin::And | Builtin::Or)) => {
                 return self.and_or(dot, builtin, command, args, piped);
             }
             Callee::Builtin(builtin) => {
                 self.check_count(callee, command, args, &piped, builtin.params().len(), builtin.is_variadic())?;
-                let values = self.typed_args(dot, builtin.params(), builtin.is_variadic(), args, piped)?;
+                values = self.typed_args(dot, builtin.params(), builtin.is_variadic(), args, piped)?;
                 builtin.call(&values)
             }
             Callee::Row(row) => {
                 self.check_count(callee, command, args, &piped, row.params.len(), row.variadic)?;
-                let values = self.typed_args(dot, row.params, row.variadic, args, piped)?;
+                values = self.typed_args(dot, row.params, row.variadic, args, piped)?;
                 self.call = command.span;
                 let result = (row.call)(self, &values);
                 if let Some(message) = self.warning.take() {

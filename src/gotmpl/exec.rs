@@ -24,8 +24,8 @@ pub const DEPTH_MAX: u32 = 20_000;
 pub const STACK_BYTES: usize = 256 << 20;
 /// How many rounds all `range` actions of one render may take together; real charts take hundreds.
 pub const ROUNDS_MAX: u64 = 1_000_000;
-/// How often the functions of one render may give a list or a map. Each can nest a value one level deeper, and dropping
-/// a level takes stack.
+/// How many levels of lists and maps the functions of one render may make: a call that gives one makes a level, or as many
+/// as stand in each other in what it copied or read. A value can become as deep as that, and dropping a level takes stack.
 pub const CONTAINERS_MAX: u32 = 200_000;
 /// How much text one template may put out, with all that it includes.
 pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
@@ -451,10 +451,11 @@ impl<'a> Executor<'a> {
             Value::List(list) => size_of::<Value>() * list.items.len(),
             _ => 0,
         };
-        self.containers += u32::from(matches!(value, Value::List(_) | Value::Map(_)));
+        self.containers += value.levels_made();
         if self.containers > self.reach.containers {
             self.out_of_reach = true;
-            let message = format!("the functions made more than {CONTAINERS_MAX} lists and maps in one render");
+            let message =
+                format!("the functions made more than {CONTAINERS_MAX} levels of lists and maps in one render");
             return Err(self.error(span, message));
         }
         if self.produced_bytes > PRODUCED_BYTES_MAX {

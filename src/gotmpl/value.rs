@@ -182,6 +182,28 @@ impl Value {
         Value::Map(Map { entries: Rc::new(RefCell::new(entries)), map_type: MapType::Interface })
     }
 
+    /// How many levels of lists and maps whoever gives this value has made: its own, and those within it that nothing else
+    /// holds. It is as quick as they were made.
+    pub(super) fn levels_made(&self) -> u32 {
+        fn below<'v>(values: impl Iterator<Item = &'v Value>) -> u32 {
+            values.map(|value| if value.is_held_once() { value.levels_made() } else { 0 }).max().unwrap_or(0)
+        }
+        match self {
+            Value::List(list) if self.is_held_once() => 1 + below(list.items.iter()),
+            Value::Map(map) if self.is_held_once() => 1 + below(map.entries.borrow().values()),
+            Value::List(_) | Value::Map(_) => 1,
+            _ => 0,
+        }
+    }
+
+    fn is_held_once(&self) -> bool {
+        match self {
+            Value::List(list) => Rc::strong_count(&list.items) == 1,
+            Value::Map(map) => Rc::strong_count(&map.entries) == 1,
+            _ => false,
+        }
+    }
+
     /// Go's `reflect.Kind` name, as sprig's `kindOf` gives it: `invalid` for nil.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -307,6 +307,26 @@ fn mistakes_get_advice() {
 }
 
 #[test]
+fn what_is_copied_or_read_at_once_counts_by_its_levels() {
+    const LEVELS: usize = 50;
+    let (path, deep) = ([".a"; LEVELS - 1].concat(), "{a: ".repeat(LEVELS - 1) + "{}" + &"}".repeat(LEVELS - 1));
+    for maker in ["deepCopy .Values.deep", "fromYaml (.Values.deep | toYaml)"] {
+        let nest = |rounds: usize| {
+            let text = format!(
+                "{{{{ $x := dict }}}}{{{{ range until {rounds} }}}}{{{{ with $ }}}}{{{{ $y := {maker} }}}}\
+                 {{{{ $_ := set $y{path} \"k\" $x }}}}{{{{ $x = $y }}}}{{{{ end }}}}{{{{ end }}}}ok"
+            );
+            render(&[("templates/t.yaml", &text)], &format!("deep: {deep}"))
+        };
+        // A level more for what `set` gives.
+        let rounds_max = gotmpl::CONTAINERS_MAX as usize / (LEVELS + 1);
+        assert_eq!(nest(rounds_max - 1).unwrap().files[0].text, "ok", "{maker}");
+        let error = nest(rounds_max + 1).unwrap_err()[0].to_string();
+        assert!(error.contains("levels of lists and maps"), "{error}");
+    }
+}
+
+#[test]
 fn a_long_chain_of_includes_is_cut() {
     let links: String =
         (0..20).map(|i| format!("{{{{ define \"x{i}\" }}}}{{{{ include \"x{}\" . }}}}{{{{ end }}}}", i + 1)).collect();
