@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cluster;
-use crate::cluster::status::{EnvironmentState, EnvironmentStatus};
+use crate::cluster::status::EnvironmentState;
 use crate::error::{Diagnostic, visible};
 use crate::repo::{CommitId, Git, Lag, Repository, Selector};
 
@@ -132,17 +132,19 @@ fn asked(found: &[EnvironmentState], selector: Option<&Selector>) -> Result<(), 
 
 /// How far an environment is behind its branch, as far as this clone knows the branch.
 fn lag(git: &Git, state: &EnvironmentState) -> Option<Lag> {
-    let status = state.status.as_ref()?;
-    git.lag(&status.commit.as_deref()?.parse().ok()?, &branch_head(git, status)?)
+    let (at, head) = lag_ends(git, state)?;
+    git.lag(&at, &head)
 }
 
-/// The newest commit of an environment's branch, as far as this clone knows it.
-fn branch_head(git: &Git, status: &EnvironmentStatus) -> Option<CommitId> {
+/// The commits between which that is counted: the one that was applied, and the newest of the branch.
+fn lag_ends(git: &Git, state: &EnvironmentState) -> Option<(CommitId, CommitId)> {
+    let status = state.status.as_ref()?;
+    let at = status.commit.as_deref()?.parse().ok()?;
     let reference = match status.reference.as_deref().and_then(|text| text.strip_prefix("refs/heads/")) {
         Some(branch) => branch.to_owned(),
         None => git.default_branch()?,
     };
-    git.resolve(&reference, &["origin"]).ok()?
+    Some((at, git.resolve(&reference, &["origin"]).ok()??))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::client::{Accept, Call, Client, Failure, query};
+use super::client::{Accept, Call, Client, Failure};
 use super::discovery::Resource;
 use super::live;
 use super::metrics::Metrics;
@@ -264,12 +264,8 @@ impl Collection for FollowedKind {
 
     fn watch(&self, version: &str) -> Call {
         let Follower { namespace, selector, .. } = &self.follower;
-        let path = format!(
-            "{}?watch=true&allowWatchBookmarks=true&labelSelector={}&resourceVersion={version}",
-            self.resource.list_path(self.resource.preferred(), *namespace),
-            query(selector)
-        );
-        Call::get(path, Accept::Metadata)
+        let path = self.resource.list_path(self.resource.preferred(), *namespace);
+        reflect::watch(&path, selector, version, Accept::Metadata)
     }
 
     fn read(&self, object: &[u8]) -> Result<(LiveObject, String), Failure> {

@@ -15,9 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::client::{Accept, Call, Client, Failure, query};
+use super::client::{Accept, Call, Client, Failure};
 use super::lease;
-use super::parent::{ConfigMap, PARENT_LABEL, Parent};
+use super::pages;
+use super::parent::{self, ConfigMap, PARENT_LABEL, Parent};
 use super::record::{self, RECORD_LABEL, Record};
 use super::reflect::{self, Collection, News, Seen};
 use super::status::{EnvironmentState, LeaseStatus, Outage};
@@ -47,8 +48,8 @@ pub async fn watch(
 ) -> Result<(), Diagnostic> {
     let changed = Notify::new();
     let mirror = Mirror {
-        records: Mirrored::new(record::collection(), RECORD_LABEL, &changed),
-        parents: Mirrored::new(record::collection(), PARENT_LABEL, &changed),
+        records: Mirrored::new(parent::collection(), RECORD_LABEL, &changed),
+        parents: Mirrored::new(parent::collection(), PARENT_LABEL, &changed),
         leases: Mirrored::new(lease::collection(), "", &changed),
     };
     let following = async {
@@ -226,38 +227,14 @@ impl<T: Object> Collection for Mirrored<'_, T> {
     type Object = (String, T);
 
     async fn list(&self, client: &Client) -> Result<(Vec<(String, T)>, String), Failure> {
-        #[derive(Deserialize)]
-        struct Page {
-            metadata: PageMetadata,
-            items: Vec<Box<RawValue>>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct PageMetadata {
-            #[serde(default)]
-            resource_version: String,
-            #[serde(default, rename = "continue")]
-            next: String,
-        }
-        let (mut found, mut next) = (Vec::new(), String::new());
-        loop {
-            let label = query(self.label);
-            let path = format!("{}?labelSelector={label}&limit={PAGE}&continue={}", self.path, query(&next));
-            let page: Page = client.send(&Call::get(path, Accept::Json)).await?.json()?;
-            for item in &page.items {
-                found.push(self.read(item.get().as_bytes())?.0);
-            }
-            next = page.metadata.next;
-            if next.is_empty() {
-                return Ok((found, page.metadata.resource_version));
-            }
-        }
+        let (items, version) = pages::list::<Box<RawValue>>(client, &self.path, self.label, PAGE, Accept::Json).await?;
+        let objects: Result<Vec<_>, Failure> =
+            items.iter().map(|item| Ok(self.read(item.get().as_bytes())?.0)).collect();
+        Ok((objects?, version))
     }
 
     fn watch(&self, version: &str) -> Call {
-        let label = query(self.label);
-        let query = format!("watch=true&allowWatchBookmarks=true&labelSelector={label}&resourceVersion={version}");
-        Call::get(format!("{}?{query}", self.path), Accept::Json)
+        reflect::watch(&self.path, self.label, version, Accept::Json)
     }
 
     fn read(&self, object: &[u8]) -> Result<((String, T), String), Failure> {

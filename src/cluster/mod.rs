@@ -87,6 +87,7 @@ mod applier {
     pub mod metrics;
     mod mirror;
     pub mod order;
+    mod pages;
     pub mod parallel;
     pub mod parent;
     pub mod prune;

@@ -16,7 +16,8 @@ use crate::manifest::ObjectId;
 use crate::plan::{Entry, Inventory, OWN_NAMESPACE, ShortHash};
 use crate::repo::Selector;
 
-use super::client::{APPLY_PATCH, Accept, Call, Client, Failure, query, segment};
+use super::client::{APPLY_PATCH, Accept, Call, Client, Failure, segment};
+use super::pages;
 
 /// The label by which the parents of an environment are found.
 pub const PARENT_LABEL: &str = "kcfg.dev/parent";
@@ -145,20 +146,8 @@ impl Parent {
     /// # Errors
     /// They cannot be listed.
     pub async fn list(client: &Client, environment: &str) -> Result<BTreeMap<String, Parent>, Failure> {
-        let selector = query(&format!("{PARENT_LABEL}={}", environment_label(environment)));
-        let mut maps = Vec::new();
-        let mut next = String::new();
-        loop {
-            let path = format!(
-                "/api/v1/namespaces/{OWN_NAMESPACE}/configmaps?labelSelector={selector}&limit={PAGE}&continue={next}"
-            );
-            let page: ConfigMapList = client.send(&Call::get(path, Accept::Json)).await?.json()?;
-            maps.extend(page.items);
-            next = page.metadata.next.unwrap_or_default();
-            if next.is_empty() {
-                break;
-            }
-        }
+        let label = format!("{PARENT_LABEL}={}", environment_label(environment));
+        let (maps, _) = pages::list(client, &collection(), &label, PAGE, Accept::Json).await?;
         Ok(Parent::by_release(environment, &maps))
     }
 
@@ -368,7 +357,12 @@ fn shard_name(parent: &str, index: usize) -> String {
 }
 
 fn path(name: &str) -> String {
-    format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps/{}", segment(name))
+    format!("{}/{}", collection(), segment(name))
+}
+
+/// The collection that parents are in, and records.
+pub(super) fn collection() -> String {
+    format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps")
 }
 
 async fn delete(client: &Client, name: &str) -> Result<(), Failure> {
@@ -384,18 +378,6 @@ async fn apply(client: &Client, map: &ConfigMap) -> Result<String, Failure> {
     let body = serde_json::to_vec(map).map_err(|error| Failure::Unreadable(error.to_string()))?;
     let written: ConfigMap = client.send(&Call::patch(path, APPLY_PATCH, body)).await?.json()?;
     Ok(written.metadata.resource_version)
-}
-
-#[derive(Debug, Deserialize)]
-struct ConfigMapList {
-    metadata: ListMetadata,
-    items: Vec<ConfigMap>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ListMetadata {
-    #[serde(rename = "continue")]
-    next: Option<String>,
 }
 
 /// A ConfigMap that holds a parent, or a shard of one.

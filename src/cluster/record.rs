@@ -16,7 +16,7 @@ use crate::plan::{OWN_NAMESPACE, Suspensions};
 
 use super::client::{APPLY_PATCH, Accept, Call, Client, Failure, query, segment};
 use super::lease::lease_name;
-use super::parent::{self, FIELD_MANAGER, environment_label};
+use super::parent::{self, FIELD_MANAGER, collection, environment_label};
 use super::status::EnvironmentStatus;
 
 /// The label by which the records of all environments are found; the annotation of this name holds the environment's
@@ -102,7 +102,7 @@ impl Record {
     }
 
     fn empty(environment: &str) -> Record {
-        let suspensions = Ok(Suspensions { environment: environment.to_owned(), ..Suspensions::default() });
+        let suspensions = Ok(Suspensions::none(environment));
         let environment = environment.to_owned();
         Record { environment, status: None, unreadable: None, suspensions, resource_version: String::new() }
     }
@@ -249,9 +249,4 @@ async fn apply(client: &Client, environment: &str, manager: &str, map: &Value) -
 
 fn path(environment: &str) -> String {
     format!("{}/{}", collection(), segment(&lease_name(environment)))
-}
-
-/// The collection that records are in, and parents.
-pub(super) fn collection() -> String {
-    format!("/api/v1/namespaces/{OWN_NAMESPACE}/configmaps")
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::{Call, Client, Failure};
+use super::client::{Accept, Call, Client, Failure, query};
 
 /// The pause before a watch is opened again, growing to [`PAUSE_MAX`] while none lasts longer than it.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -66,6 +66,13 @@ pub enum Seen<T> {
     Is(T),
     /// An object is gone, or no longer selected; this is how it was.
     Gone(T),
+}
+
+/// A watch from a version on, with bookmarks, of the objects of a collection that a label selects (empty for all).
+pub fn watch(collection: &str, label: &str, version: &str, accept: Accept) -> Call {
+    let label = query(label);
+    let query = format!("watch=true&allowWatchBookmarks=true&labelSelector={label}&resourceVersion={version}");
+    Call::get(format!("{collection}?{query}"), accept)
 }
 
 /// Follows a collection as long as this is polled.

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::client::{Accept, Call, Client, Failure, query};
+use super::client::{Accept, Call, Client, Failure};
 use super::lease;
 use super::narrow::is_meant;
-use super::parent::{COMMIT_KEY, DIGEST_KEY, OBJECTS_KEY, PARENT_LABEL, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY};
+use super::pages;
+use super::parent::{
+    self, COMMIT_KEY, DIGEST_KEY, OBJECTS_KEY, PARENT_LABEL, PROBLEMS_KEY, Parent, STATE_KEY, TIME_KEY,
+};
 use super::record::Record;
 use super::status::{EnvironmentState, LeaseStatus, Problem, ReleaseStatus};
 use crate::manifest::ObjectId;
-use crate::plan::OWN_NAMESPACE;
+use crate::plan::Suspensions;
 use crate::repo::Selector;
 
 /// Parents that one page of a list holds.
@@ -59,7 +62,7 @@ pub fn state(
     if record.is_none() && parents.is_empty() {
         return None;
     }
-    let empty = || Ok(crate::plan::Suspensions { environment: name.to_owned(), ..Default::default() });
+    let empty = || Ok(Suspensions::none(name));
     let (asked, others): (Vec<Parent>, Vec<Parent>) =
         parents.into_values().partition(|parent| selector.is_none_or(|selector| is_asked(parent, name, selector)));
     let mut state = EnvironmentState {
@@ -155,16 +158,6 @@ impl LeaseObject {
 /// The cluster does not answer, or forbids it.
 pub async fn environments(client: &Client) -> Result<BTreeMap<String, Releases>, Failure> {
     #[derive(Deserialize)]
-    struct List {
-        metadata: ListMetadata,
-        items: Vec<Item>,
-    }
-    #[derive(Deserialize)]
-    struct ListMetadata {
-        #[serde(rename = "continue")]
-        next: Option<String>,
-    }
-    #[derive(Deserialize)]
     struct Item {
         metadata: Metadata,
     }
@@ -175,31 +168,21 @@ pub async fn environments(client: &Client) -> Result<BTreeMap<String, Releases>,
     }
     let records = Record::list(client).await?;
     let mut found: BTreeMap<String, Releases> = records.into_keys().map(|name| (name, Releases::new())).collect();
-    let mut next = String::new();
-    loop {
-        let path = format!(
-            "/api/v1/namespaces/{OWN_NAMESPACE}/configmaps?labelSelector={}&limit={PAGE}&continue={}",
-            query(PARENT_LABEL),
-            query(&next)
-        );
-        let page: List = client.send(&Call::get(path, Accept::MetadataList)).await?.json()?;
-        for item in page.items {
-            let annotation = |name: &str| item.metadata.annotations.get(name).map(String::as_str).unwrap_or_default();
-            let Some((environment, release)) = annotation(super::parent::RELEASE_ANNOTATION).split_once('/') else {
-                continue;
-            };
-            let kinds = annotation(super::parent::KINDS_ANNOTATION).split(',').filter(|kind| !kind.is_empty());
-            let kinds = kinds.map(|kind| kind.split('.').next().unwrap_or(kind).to_owned());
-            let hooks = annotation(super::parent::HOOKS_ANNOTATION).split(',');
-            let hooks = hooks.filter_map(|id| Some(id.parse::<ObjectId>().ok()?.kind.to_string()));
-            let of_environment = found.entry(environment.to_owned()).or_default();
-            of_environment.entry(release.to_owned()).or_default().extend(kinds.chain(hooks));
-        }
-        match page.metadata.next {
-            Some(token) if !token.is_empty() => next = token,
-            _ => return Ok(found),
-        }
+    let (items, _) =
+        pages::list::<Item>(client, &parent::collection(), PARENT_LABEL, PAGE, Accept::MetadataList).await?;
+    for item in items {
+        let annotation = |name: &str| item.metadata.annotations.get(name).map(String::as_str).unwrap_or_default();
+        let Some((environment, release)) = annotation(parent::RELEASE_ANNOTATION).split_once('/') else {
+            continue;
+        };
+        let kinds = annotation(parent::KINDS_ANNOTATION).split(',').filter(|kind| !kind.is_empty());
+        let kinds = kinds.map(|kind| kind.split('.').next().unwrap_or(kind).to_owned());
+        let hooks = annotation(parent::HOOKS_ANNOTATION).split(',');
+        let hooks = hooks.filter_map(|id| Some(id.parse::<ObjectId>().ok()?.kind.to_string()));
+        let of_environment = found.entry(environment.to_owned()).or_default();
+        of_environment.entry(release.to_owned()).or_default().extend(kinds.chain(hooks));
     }
+    Ok(found)
 }
 
 #[cfg(test)]

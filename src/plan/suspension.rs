@@ -59,6 +59,11 @@ impl Suspension {
 }
 
 impl Suspensions {
+    /// Nothing of an environment is left alone.
+    pub fn none(environment: &str) -> Suspensions {
+        Suspensions { environment: environment.to_owned(), list: Vec::new() }
+    }
+
     /// Reads what [`Suspensions::text`] wrote.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ fn untold(name: &str) -> (EnvironmentState, Option<Trouble>) {
         name: name.to_owned(),
         status: None,
         unreadable: None,
-        suspensions: Ok(Suspensions { environment: name.to_owned(), ..Suspensions::default() }),
+        suspensions: Ok(Suspensions::none(name)),
         lease: None,
         releases: Vec::new(),
         left_out: Vec::new(),

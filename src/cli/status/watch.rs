@@ -14,7 +14,7 @@ use super::json::environment;
 use super::screen::Screen;
 use super::shown::Shown;
 use super::text::{age, text};
-use super::{Args, Format, asked, branch_head, environment_names};
+use super::{Args, Format, asked, environment_names, lag_ends};
 use crate::cluster;
 use crate::cluster::status::{EnvironmentState, Outage};
 use crate::error::{Diagnostic, visible};
@@ -166,20 +166,19 @@ impl Look {
 struct Lags<'a> {
     git: Option<&'a Git>,
     /// By environment, of the commits between which they were counted.
-    known: HashMap<String, ([CommitId; 2], Lag)>,
+    known: HashMap<String, ((CommitId, CommitId), Lag)>,
 }
 
 impl Lags<'_> {
     fn of(&mut self, state: &EnvironmentState) -> Option<Lag> {
         let git = self.git?;
-        let status = state.status.as_ref()?;
-        let ends = [status.commit.as_deref()?.parse().ok()?, branch_head(git, status)?];
+        let ends = lag_ends(git, state)?;
         if let Some((of, lag)) = self.known.get(&state.name)
             && *of == ends
         {
             return Some(lag.clone());
         }
-        let lag = git.lag(&ends[0], &ends[1])?;
+        let lag = git.lag(&ends.0, &ends.1)?;
         self.known.insert(state.name.clone(), (ends, lag.clone()));
         Some(lag)
     }
