@@ -133,6 +133,10 @@ fn a_loop_leaves_alone_what_is_suspended_and_goes_on_when_that_ends() {
     // It ends by itself.
     eventually(Duration::from_secs(20), "it is corrected", || value(&site, "api").as_deref() == Some("first"));
     running.says("a suspension ended", 2);
+    // Who applied by hand left a record that no loop stands behind; one that is stopped before it is done leaves it so.
+    eventually(Duration::from_secs(10), "the record is the loop's again", || {
+        status(&site)["status"]["follows"].is_string()
+    });
     let metrics = running.get("/metrics");
     assert!(
         metrics.contains("kcfg_commit_info{environment=\"paused\",commit=") && !metrics.contains("kcfg_suspended{")
