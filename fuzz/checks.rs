@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use kcfg::chart::{self, ChartFile};
 use kcfg::engine::{self, Capabilities, Engine, KubeVersion, Randomness, RenderInput, RenderOutput};
-use kcfg::error::{Diagnostic, Source};
+use kcfg::error::{Diagnostic, Source, Span};
 use kcfg::gotmpl::{self, Functions, Text};
 use kcfg::manifest;
 use kcfg::values::set::{self, SetKind};
@@ -94,6 +94,25 @@ pub fn yaml_read(bytes: &[u8]) {
     let _ = yaml::read_all(&source, &strict);
     let _ = yaml::go::from_yaml(&source.text);
     let _ = yaml::from_json("input.json", &source.text, Numbers::Exact);
+    expect_same_head(&source);
+}
+
+/// Reading the head finds what reading everything finds.
+fn expect_same_head(source: &Arc<Source>) {
+    const NAMES: &[&str] = &["apiVersion", "kind", "metadata", "name"];
+    let show = |read: Result<yaml::Document, Diagnostic>| match read {
+        Err(error) => error.to_string(),
+        Ok(yaml::Document { mut node, is_empty, warnings }) => {
+            if let Value::Map(map) = &mut node.value {
+                map.retain(|key, _| NAMES.contains(&&**key));
+            }
+            let warnings: String = warnings.iter().map(ToString::to_string).collect();
+            format!("{is_empty} {node:?} {warnings}")
+        }
+    };
+    let (options, span) = (ReadOptions::default(), Span::new(0, source.text.len()));
+    let head = yaml::read_head(source, span, &options, NAMES);
+    assert_eq!(show(head), show(yaml::read_part(source, span, &options)), "{}", source.text);
 }
 
 /// What the canonical emitter writes is read back as the same value, and written the same again.

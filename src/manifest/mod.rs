@@ -66,24 +66,26 @@ pub struct Sorted {
 /// # Errors
 /// Every document that is not YAML, or that no Kubernetes object could be (Helm refuses these too).
 pub fn sort(files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
-    sort_with(files, |_| ())
+    sort_with(files, Wanted::Objects)
 }
 
-/// The same for those who want the documents' texts: of what was read only the kind is kept, so that memory holds the
-/// data of one document and not of all.
+/// The same for those who want the documents' texts: of what was read only the kind is kept, and of the rest no data is
+/// made where nothing is wrong with it.
 ///
 /// # Errors
 /// As of [`sort`].
 pub fn sort_texts(files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
-    sort_with(files, |node| {
-        if let Value::Map(map) = &mut node.value {
-            map.retain(|key, _| &**key == "kind");
-            map.shrink_to_fit();
-        }
-    })
+    sort_with(files, Wanted::Texts)
 }
 
-fn sort_with(mut files: Vec<RenderedFile>, reduce: impl Fn(&mut Node) + Sync) -> Result<Sorted, Vec<Diagnostic>> {
+/// What a document is read for.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    Objects,
+    Texts,
+}
+
+fn sort_with(mut files: Vec<RenderedFile>, wanted: Wanted) -> Result<Sorted, Vec<Diagnostic>> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut documents = Vec::new();
     for RenderedFile { path, template, text } in files {
@@ -103,9 +105,12 @@ fn sort_with(mut files: Vec<RenderedFile>, reduce: impl Fn(&mut Node) + Sync) ->
     let bytes = |document: &Document| (document.span.end - document.span.start) as usize;
     let read = map_on_two_threads(&documents, bytes, THREAD_BYTES_MIN, |document| {
         let mut warnings = Vec::new();
-        let mut manifest = read(document, &mut warnings);
-        if let Ok(Some(manifest)) = &mut manifest {
-            reduce(&mut manifest.node);
+        let mut manifest = read(document, wanted, &mut warnings);
+        if let (Wanted::Texts, Ok(Some(Manifest { node: Node { value: Value::Map(map), .. }, .. }))) =
+            (wanted, &mut manifest)
+        {
+            map.retain(|key, _| &**key == "kind");
+            map.shrink_to_fit();
         }
         (manifest, warnings)
     });
@@ -162,10 +167,15 @@ impl Manifest {
 }
 
 /// Reads one document; `None` for a hook of an event that Helm does not know, which Helm drops.
-fn read(document: &Document, warnings: &mut Vec<Diagnostic>) -> Result<Option<Manifest>, Diagnostic> {
+fn read(document: &Document, wanted: Wanted, warnings: &mut Vec<Diagnostic>) -> Result<Option<Manifest>, Diagnostic> {
     let Document { path, template, rendered, span } = document;
-    let document = yaml::read_part(rendered, *span, &ReadOptions::default())
-        .map_err(|error| locate::explain(with_template_line(error, template, rendered), template))?;
+    let options = ReadOptions::default();
+    let document = match wanted {
+        Wanted::Objects => yaml::read_part(rendered, *span, &options),
+        Wanted::Texts => yaml::read_head(rendered, *span, &options, &["apiVersion", "kind", "metadata"]),
+    };
+    let document =
+        document.map_err(|error| locate::explain(with_template_line(error, template, rendered), template))?;
     warnings.extend(document.warnings.into_iter().map(|warning| with_template_line(warning, template, rendered)));
     let mut manifest = Manifest {
         path: path.clone(),

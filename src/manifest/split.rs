@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memmem::Finder;
+
 /// The byte ranges of the documents in `text`, each without the blanks around it.
 ///
 /// The rule is Helm's, not YAML's: the text is trimmed, then cut at every match of `(?:^|\s*\n)---\s*`, and empty
@@ -20,7 +22,8 @@ pub fn split(text: &str) -> Vec<Range<usize>> {
         begin = skip_blanks(bytes, trimmed.start + 3, trimmed.end);
     }
     let mut from = begin;
-    while let Some(found) = text[from..trimmed.end].find("\n---") {
+    let separator = Finder::new("\n---");
+    while let Some(found) = separator.find(&bytes[from..trimmed.end]) {
         let newline = from + found;
         // The match begins at the first blank of the run that ends with this line feed, but not before the last match.
         let mut start = newline;

@@ -23,7 +23,7 @@ pub(super) struct Builder<'a> {
     options: &'a ReadOptions,
     warnings: Vec<Diagnostic>,
     open: Vec<Frame<'a>>,
-    anchors: HashMap<usize, Anchor<'a>>,
+    anchors: HashMap<u32, Anchor<'a>>,
     alias_nodes: usize,
     root: Option<Node>,
 }
@@ -33,7 +33,7 @@ struct Frame<'a> {
     start: Span,
     /// Where the last child ends: a block has no end of its own.
     last_end: u32,
-    anchor: Option<usize>,
+    anchor: Option<u32>,
     /// Nodes below, the aliases' included.
     nodes: usize,
     items: Items<'a>,
@@ -83,9 +83,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Takes the next event of the document, from after its start to before its end.
-    pub(super) fn event(&mut self, (event, span): Located<'a>) -> Result<(), Failure> {
+    pub(super) fn event(&mut self, (event, span): Located<'a>) -> Result<(), Box<Failure>> {
         match event {
-            Event::Scalar { text, tag, plain, anchor } => self.scalar(text, tag.as_deref(), plain, anchor, span),
+            Event::Scalar { text, tag, plain, anchor } => {
+                // Who builds has told the parser to keep all texts.
+                self.scalar(text.unwrap_or_default(), tag.as_deref(), plain, anchor, span)
+            }
             Event::SequenceStart { anchor } => self.begin(Items::Sequence(Vec::new()), anchor, span),
             Event::MappingStart { anchor } => {
                 let items = Items::Mapping { map: Map::default(), expect: Expect::Key, merged: HashSet::default() };
@@ -102,13 +105,13 @@ impl<'a> Builder<'a> {
         (self.root, self.warnings)
     }
 
-    fn begin(&mut self, items: Items<'a>, anchor: Option<usize>, start: Span) -> Result<(), Failure> {
+    fn begin(&mut self, items: Items<'a>, anchor: Option<u32>, start: Span) -> Result<(), Box<Failure>> {
         let Limits { depth_max, .. } = self.options.limits;
         if self.open.len() >= depth_max {
             let diagnostic = Diagnostic::error(format!("the document is nested more than {depth_max} levels deep"))
                 .at(self.source, start)
                 .help("no Kubernetes object is nested that deep; look for an indentation that grows by mistake");
-            return Err(Failure { go: format!("yaml: exceeded max depth of {depth_max}"), diagnostic });
+            return Err(Failure::new(format!("yaml: exceeded max depth of {depth_max}"), diagnostic));
         }
         if let Some(anchor) = anchor {
             self.anchors.insert(anchor, Anchor::Open);
@@ -117,7 +120,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn end(&mut self, end: Span) -> Result<(), Failure> {
+    fn end(&mut self, end: Span) -> Result<(), Box<Failure>> {
         let Some(frame) = self.open.pop() else {
             return Ok(());
         };
@@ -134,7 +137,7 @@ impl<'a> Builder<'a> {
         self.complete(Complete { node, scalar: None, is_merge_key: false, is_alias: false, nodes: frame.nodes })
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Failure> {
+    fn alias(&mut self, anchor: u32, span: Span) -> Result<(), Box<Failure>> {
         let (node, scalar, nodes) = match self.anchors.get(&anchor) {
             Some(Anchor::Done { node, scalar, nodes }) => (node, scalar, *nodes),
             Some(Anchor::Open) => {
@@ -144,7 +147,7 @@ impl<'a> Builder<'a> {
                     Diagnostic::error("this alias stands inside the value that it names, so it has no end")
                         .at(self.source, span)
                         .help("give the alias an anchor outside of its own value");
-                return Err(Failure { go, diagnostic });
+                return Err(Failure::new(go, diagnostic));
             }
             // The parser has numbered this anchor, and every number's node comes before its aliases.
             None => return Ok(()),
@@ -156,7 +159,7 @@ impl<'a> Builder<'a> {
             let diagnostic = Diagnostic::error(message)
                 .at(self.source, span)
                 .help("write out what the anchors hold only where it is needed; aliases of aliases multiply");
-            return Err(Failure { go: "yaml: document contains excessive aliasing".into(), diagnostic });
+            return Err(Failure::new("yaml: document contains excessive aliasing".into(), diagnostic));
         }
         let node = Node { value: node.value.clone(), span };
         let scalar = scalar.clone();
@@ -168,18 +171,16 @@ impl<'a> Builder<'a> {
         text: Cow<'a, str>,
         tag: Option<&str>,
         plain: bool,
-        anchor: Option<usize>,
+        anchor: Option<u32>,
         span: Span,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let is_merge_key = text == "<<" && (plain || tag.is_some_and(|t| t.strip_prefix(TAG_PREFIX) == Some("merge")));
         let scalar = match tag {
             None if plain => scalar::resolve(text),
             None => Scalar::Str(text),
-            Some(tag) => scalar::resolve_tagged(tag, text).map_err(|wrong| Failure {
-                go: format!("yaml: {}", wrong.go),
-                diagnostic: Diagnostic::error(wrong.message)
-                    .at(self.source, span)
-                    .help("remove the tag, or mend the value"),
+            Some(tag) => scalar::resolve_tagged(tag, text).map_err(|wrong| {
+                let diagnostic = Diagnostic::error(wrong.message).at(self.source, span);
+                Failure::new(format!("yaml: {}", wrong.go), diagnostic.help("remove the tag, or mend the value"))
             })?,
         };
         let is_key = matches!(self.open.last(), Some(Frame { items: Items::Mapping { expect: Expect::Key, .. }, .. }));
@@ -196,7 +197,7 @@ impl<'a> Builder<'a> {
         self.complete(complete)
     }
 
-    fn value(&self, scalar: &Scalar<'a>, span: Span) -> Result<Value, Failure> {
+    fn value(&self, scalar: &Scalar<'a>, span: Span) -> Result<Value, Box<Failure>> {
         let floats = self.options.numbers == Numbers::Float64;
         Ok(match scalar {
             Scalar::Null => Value::Null,
@@ -215,19 +216,16 @@ impl<'a> Builder<'a> {
                     "-Inf"
                 };
                 let message = "infinity and not-a-number cannot be said in JSON, so Kubernetes has no such values";
-                return Err(Failure {
-                    go: format!("json: unsupported value: {go}"),
-                    diagnostic: Diagnostic::error(message)
-                        .at(self.source, span)
-                        .help("put it in quotes if it is meant as text"),
-                });
+                let diagnostic =
+                    Diagnostic::error(message).at(self.source, span).help("put it in quotes if it is meant as text");
+                return Err(Failure::new(format!("json: unsupported value: {go}"), diagnostic));
             }
             Scalar::Str(text) => Value::Str(Arc::from(&**text)),
         })
     }
 
     /// Hands a node to the collection it stands in.
-    fn complete(&mut self, done: Complete<'a>) -> Result<(), Failure> {
+    fn complete(&mut self, done: Complete<'a>) -> Result<(), Box<Failure>> {
         let Some(frame) = self.open.last_mut() else {
             self.root = Some(done.node);
             return Ok(());
@@ -253,13 +251,11 @@ impl<'a> Builder<'a> {
                         };
                         Ok(())
                     }
-                    Expect::NoKey(kind, key_span) => Err(Failure {
-                        go: {
-                            let value = if done.node.is_null() { "<nil>".into() } else { go_syntax(&done.node.value) };
-                            format!("unsupported map key of type: {}, value: {value}", kind.go())
-                        },
-                        diagnostic: no_key(self.source, kind.name(), key_span),
-                    }),
+                    Expect::NoKey(kind, key_span) => {
+                        let value = if done.node.is_null() { "<nil>".into() } else { go_syntax(&done.node.value) };
+                        let go = format!("unsupported map key of type: {}, value: {value}", kind.go());
+                        Err(Failure::new(go, no_key(self.source, kind.name(), key_span)))
+                    }
                     Expect::Value(key, key_span) => {
                         let entry = Entry { key_span, node: done.node };
                         let Some(found) = map.get_mut(&*key) else {
@@ -274,7 +270,7 @@ impl<'a> Builder<'a> {
                         let finding = duplicate(self.source, &key, key_span, first, self.options.duplicate_keys);
                         if self.options.duplicate_keys == DuplicateKeys::Error {
                             let go = format!("yaml: unmarshal errors:\n  key {key:?} already set in map");
-                            return Err(Failure { go, diagnostic: finding });
+                            return Err(Failure::new(go, finding));
                         }
                         self.warnings.push(finding);
                         Ok(())
@@ -287,12 +283,10 @@ impl<'a> Builder<'a> {
 }
 
 /// The text of a key; `Ok(Err(_))` for a scalar that cannot be one.
-fn key<'a>(source: &Arc<Source>, done: Complete<'a>) -> Result<Result<Cow<'a, str>, NoKey>, Failure> {
+fn key<'a>(source: &Arc<Source>, done: Complete<'a>) -> Result<Result<Cow<'a, str>, NoKey>, Box<Failure>> {
     let Some(scalar) = done.scalar else {
-        return Err(Failure {
-            go: format!("yaml: invalid map key: {}", go_syntax(&done.node.value)),
-            diagnostic: no_key(source, done.node.value.kind_name(), done.node.span),
-        });
+        let go = format!("yaml: invalid map key: {}", go_syntax(&done.node.value));
+        return Err(Failure::new(go, no_key(source, done.node.value.kind_name(), done.node.span)));
     };
     Ok(scalar::key_text(scalar))
 }
@@ -335,7 +329,7 @@ fn merge<'a>(
     done: Complete<'a>,
     at: Span,
     warnings: &mut Vec<Diagnostic>,
-) -> Result<(), Failure> {
+) -> Result<(), Box<Failure>> {
     let span = done.node.span;
     let maps: Vec<Map> = match done.node.value {
         Value::Map(one) => vec![one],
@@ -369,13 +363,11 @@ fn merge<'a>(
     Ok(())
 }
 
-fn refuse_merge(source: &Arc<Source>, span: Span) -> Failure {
-    Failure {
-        go: "yaml: map merge requires map or sequence of maps as the value".into(),
-        diagnostic: Diagnostic::error("a merge key `<<` wants a mapping, or a list of mappings")
-            .at(source, span)
-            .help("give it an alias of a mapping: `<<: *name`"),
-    }
+fn refuse_merge(source: &Arc<Source>, span: Span) -> Box<Failure> {
+    let diagnostic = Diagnostic::error("a merge key `<<` wants a mapping, or a list of mappings")
+        .at(source, span)
+        .help("give it an alias of a mapping: `<<: *name`");
+    Failure::new("yaml: map merge requires map or sequence of maps as the value".into(), diagnostic)
 }
 
 /// A value as Go's `%#v` shows it; only go-yaml's messages about keys need it.

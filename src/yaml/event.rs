@@ -17,15 +17,16 @@ pub(super) enum Event<'a> {
     /// The document is over.
     DocumentEnd,
     /// The node that anchor number `anchor` marks, again.
-    Alias { anchor: usize },
-    /// A scalar. `plain` says that a text without a tag is to be resolved: it was not quoted.
-    Scalar { text: Cow<'a, str>, tag: Option<Cow<'a, str>>, plain: bool, anchor: Option<usize> },
+    Alias { anchor: u32 },
+    /// A scalar. `plain` says that a text without a tag is to be resolved: it was not quoted. Without a text it is one
+    /// that folds, has escapes or is a block, and the parser was told that nobody wants such.
+    Scalar { text: Option<Cow<'a, str>>, tag: Option<Box<str>>, plain: bool, anchor: Option<u32> },
     /// A sequence begins; its tag means nothing to go-yaml.
-    SequenceStart { anchor: Option<usize> },
+    SequenceStart { anchor: Option<u32> },
     /// The sequence is over.
     SequenceEnd,
     /// A mapping begins; its tag means nothing to go-yaml.
-    MappingStart { anchor: Option<usize> },
+    MappingStart { anchor: Option<u32> },
     /// The mapping is over.
     MappingEnd,
 }

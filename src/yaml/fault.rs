@@ -26,6 +26,13 @@ pub(super) struct Failure {
     pub(super) diagnostic: Diagnostic,
 }
 
+impl Failure {
+    /// In a box, for it is large, and whatever may fail gives a result that holds one.
+    pub(super) fn new(go: String, diagnostic: Diagnostic) -> Box<Failure> {
+        Box::new(Failure { go, diagnostic })
+    }
+}
+
 /// The kinds of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -220,14 +227,14 @@ impl Fault {
 
 impl Problem {
     /// The problem, told with the text around it.
-    pub(super) fn failure(self, source: &Arc<Source>) -> Failure {
+    pub(super) fn failure(self, source: &Arc<Source>) -> Box<Failure> {
         let line = match (self.line, self.context_line) {
             (0, 0) => None,
             (0, context) => Some(context),
             (line, _) => Some(line + u32::from(self.in_scanner)),
         };
         let at = line.map_or(String::new(), |line| format!("line {line}: "));
-        Failure { go: format!("yaml: {at}{}", self.fault.go()), diagnostic: self.diagnostic(source) }
+        Failure::new(format!("yaml: {at}{}", self.fault.go()), self.diagnostic(source))
     }
 
     fn diagnostic(self, source: &Arc<Source>) -> Diagnostic {

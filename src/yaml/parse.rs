@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::characters::Characters;
 use super::event::{Event, Located};
 use super::fault::{Failure, Fault, Problem};
 use super::read::ReadOptions;
 use super::scalar::TAG_PREFIX;
-use super::scan::{Kind, Mark, Scanner, Token};
+use super::scan::{Kind, Mark, Scanner, Tag, Token};
 use super::value::HashState;
 use crate::error::{Diagnostic, Source, Span};
 
@@ -21,9 +22,9 @@ pub(super) struct Parser<'a> {
     /// Where the collections began that are open; for messages.
     marks: Vec<Mark>,
     /// The number of the anchor that a name stands for at the cursor.
-    anchors: HashMap<&'a str, usize, HashState>,
-    anchors_count: usize,
-    tag_directives: Vec<(&'a str, Cow<'a, str>)>,
+    anchors: HashMap<&'a str, u32, HashState>,
+    anchors_count: u32,
+    tag_directives: Vec<Tag<'a>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,7 +57,7 @@ enum State {
 
 impl<'a> Parser<'a> {
     /// A parser of the bytes `span` of a text.
-    pub(super) fn new(source: &'a Arc<Source>, span: Span, options: &ReadOptions) -> Result<Parser<'a>, Failure> {
+    pub(super) fn new(source: &'a Arc<Source>, span: Span, options: &ReadOptions) -> Result<Parser<'a>, Box<Failure>> {
         let text: &'a str = &source.text;
         let boundary = |at: u32| (at as usize..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
         let end = boundary(span.end);
@@ -65,26 +66,19 @@ impl<'a> Parser<'a> {
         if end - start > max {
             let message = format!("the text has {} bytes; at most {max} are read", end - start);
             let diagnostic = Diagnostic::error(message).at(source, Span::NONE).help("split the file");
-            return Err(Failure { go: "yaml: input error: the text is too large".into(), diagnostic });
+            return Err(Failure::new("yaml: input error: the text is too large".into(), diagnostic));
         }
         if text[start..end].starts_with('\u{feff}') {
             start += '\u{feff}'.len_utf8();
         }
-        if let Some(at) = control_character(&text[start..end]) {
+        let characters = Characters::of(&text[start..end]).map_err(|at| {
             let at = start + at;
-            let problem = Problem {
-                fault: Fault::ControlCharacter,
-                at,
-                line: 0,
-                context_at: at,
-                context_line: 0,
-                in_scanner: false,
-            };
-            return Err(problem.failure(source));
-        }
+            let fault = Fault::ControlCharacter;
+            Problem { fault, at, line: 0, context_at: at, context_line: 0, in_scanner: false }.failure(source)
+        })?;
         Ok(Parser {
             source,
-            scanner: Scanner::new(text, start, end),
+            scanner: Scanner::new(text, start, end, characters),
             state: State::FirstDocumentStart,
             states: Vec::new(),
             marks: Vec::new(),
@@ -94,19 +88,30 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// Says whether the texts of scalars are wanted that are not what stands in the source; at first they are. One
+    /// scalar may have been read already.
+    pub(super) fn keep_texts(&mut self, keep: bool) {
+        self.scanner.keeps_texts = keep;
+    }
+
     /// The next event; after the stream's end always that.
-    pub(super) fn next(&mut self) -> Result<Located<'a>, Failure> {
-        self.step().map_err(|error| match error {
-            Stop::Problem(problem) => problem.failure(self.source),
-            Stop::UnknownAnchor(name, span) => Failure {
-                go: format!("yaml: unknown anchor '{name}' referenced"),
-                diagnostic: Diagnostic::error(format!("no anchor `&{name}` stands before this alias"))
-                    .at(self.source, span)
-                    .help(format!(
-                        "write `&{name}` before the value that it repeats, above in this file; or put text that begins with `*` in quotes"
-                    )),
-            },
-        })
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Located<'a>, Box<Failure>> {
+        self.step().map_err(|stop| self.failure(stop))
+    }
+
+    #[cold]
+    fn failure(&self, stop: Stop<'a>) -> Box<Failure> {
+        let (name, span) = match stop {
+            Stop::Problem(problem) => return problem.failure(self.source),
+            Stop::UnknownAnchor(name, span) => (name, span),
+        };
+        let help = format!(
+            "write `&{name}` before the value that it repeats, above in this file; or put text that begins with `*` in quotes"
+        );
+        let diagnostic = Diagnostic::error(format!("no anchor `&{name}` stands before this alias"));
+        let go = format!("yaml: unknown anchor '{name}' referenced");
+        Failure::new(go, diagnostic.at(self.source, span).help(help))
     }
 
     fn step(&mut self) -> Result<Located<'a>, Stop<'a>> {
@@ -154,7 +159,7 @@ impl<'a> Parser<'a> {
                 self.state = State::End;
                 return Ok((Event::StreamEnd, Span::new(start.at, start.at)));
             }
-            Kind::VersionDirective { .. } | Kind::TagDirective { .. } | Kind::DocumentStart => false,
+            Kind::VersionDirective { .. } | Kind::TagDirective(_) | Kind::DocumentStart => false,
             _ => first,
         };
         self.anchors.clear();
@@ -189,11 +194,11 @@ impl<'a> Parser<'a> {
                     return Err(problem(Fault::UnsupportedVersion, start, None));
                 }
                 Kind::VersionDirective { .. } => version_seen = true,
-                Kind::TagDirective { handle, prefix } => {
-                    if self.tag_directives.iter().any(|(known, _)| known == handle) {
+                Kind::TagDirective(tag) => {
+                    if self.tag_directives.iter().any(|known| known.handle == tag.handle) {
                         return Err(problem(Fault::DuplicateTagDirective, start, None));
                     }
-                    self.tag_directives.push((handle, prefix.clone()));
+                    self.tag_directives.push((**tag).clone());
                 }
                 _ => return Ok(()),
             }
@@ -205,7 +210,7 @@ impl<'a> Parser<'a> {
         let Token { kind, start, .. } = self.scanner.peek()?;
         match kind {
             Kind::VersionDirective { .. }
-            | Kind::TagDirective { .. }
+            | Kind::TagDirective(_)
             | Kind::DocumentStart
             | Kind::DocumentEnd
             | Kind::StreamEnd => {
@@ -230,39 +235,16 @@ impl<'a> Parser<'a> {
 
     /// A value: an alias, or properties and then a scalar or a collection, or properties alone.
     fn node(&mut self, block: bool, indentless: bool) -> Result<Located<'a>, Stop<'a>> {
-        let first = self.scanner.peek()?.start;
-        let mut anchor = None;
-        let mut tag = None;
-        let mut properties_end = first.at;
-        loop {
-            let token = self.scanner.peek()?;
-            let (start, end) = (token.start, token.end);
-            match &token.kind {
-                Kind::Alias(name) if anchor.is_none() && tag.is_none() => {
-                    let span = Span::new(start.at, end);
-                    let found = self.anchors.get(name).copied();
-                    let anchor = found.ok_or(Stop::UnknownAnchor(name, span))?;
-                    self.scanner.take();
-                    self.pop_state();
-                    return Ok((Event::Alias { anchor }, span));
-                }
-                Kind::Anchor(name) if anchor.is_none() => {
-                    self.anchors_count += 1;
-                    anchor = Some(self.anchors_count);
-                    self.anchors.insert(name, self.anchors_count);
-                }
-                Kind::Tag { handle, suffix } if tag.is_none() => tag = Some((*handle, suffix.clone(), start)),
-                _ => break,
-            }
-            properties_end = end;
-            self.scanner.take();
+        let token = self.scanner.peek()?;
+        let first = token.start;
+        let mut properties = Properties::default();
+        let has_properties = matches!(token.kind, Kind::Alias(_) | Kind::Anchor(_) | Kind::Tag(_));
+        if has_properties && let Some(alias) = self.properties(&mut properties)? {
+            return Ok(alias);
         }
-        let tag = match tag {
-            Some((handle, suffix, at)) => Some(self.whole_tag(handle, suffix, at, first)?),
-            None => None,
-        };
         let token = self.scanner.peek()?;
         let (start, end) = (token.start, token.end);
+        let Properties { tag, anchor, .. } = properties;
         let begin = Span::new(first.at, end);
         let next = match &token.kind {
             Kind::BlockEntry if indentless => State::IndentlessSequenceEntry,
@@ -275,14 +257,14 @@ impl<'a> Parser<'a> {
                 let Some(Token { kind: Kind::Scalar { text, plain }, .. }) = self.scanner.take() else {
                     return Err(problem(Fault::NodeContent, start, Some(first)));
                 };
-                let plain = if let Some(tag) = &tag { tag == "!" } else { plain };
+                let plain = if let Some(tag) = &tag { **tag == *"!" } else { plain };
                 return Ok((Event::Scalar { text, tag, plain, anchor }, begin));
             }
             _ if anchor.is_some() || tag.is_some() => {
                 self.pop_state();
                 let plain = tag.is_none();
-                let span = Span::new(first.at, properties_end);
-                return Ok((Event::Scalar { text: Cow::Borrowed(""), tag, plain, anchor }, span));
+                let span = Span::new(first.at, properties.end);
+                return Ok((Event::Scalar { text: Some(Cow::Borrowed("")), tag, plain, anchor }, span));
             }
             _ => return Err(problem(Fault::NodeContent, start, Some(first))),
         };
@@ -295,24 +277,51 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn whole_tag(
-        &self,
-        handle: &'a str,
-        suffix: Cow<'a, str>,
-        at: Mark,
-        context: Mark,
-    ) -> Result<Cow<'a, str>, Stop<'a>> {
-        if handle.is_empty() {
-            return Ok(suffix);
+    /// Anchor and tag before a value, in either order; or an alias, which is a value by itself.
+    fn properties(&mut self, found: &mut Properties) -> Result<Option<Located<'a>>, Stop<'a>> {
+        let first = self.scanner.peek()?.start;
+        let mut tag = None;
+        loop {
+            let token = self.scanner.peek()?;
+            let (start, end) = (token.start, token.end);
+            match &token.kind {
+                Kind::Alias(name) if found.anchor.is_none() && tag.is_none() => {
+                    let span = Span::new(start.at, end);
+                    let anchor = self.anchors.get(name).copied().ok_or(Stop::UnknownAnchor(name, span))?;
+                    self.scanner.take();
+                    self.pop_state();
+                    return Ok(Some((Event::Alias { anchor }, span)));
+                }
+                Kind::Anchor(name) if found.anchor.is_none() => {
+                    self.anchors_count += 1;
+                    found.anchor = Some(self.anchors_count);
+                    self.anchors.insert(name, self.anchors_count);
+                }
+                Kind::Tag(own) if tag.is_none() => tag = Some((own.clone(), start)),
+                _ => break,
+            }
+            found.end = end;
+            self.scanner.take();
         }
-        let defined = self.tag_directives.iter().find(|(known, _)| *known == handle);
+        if let Some((tag, at)) = tag {
+            found.tag = Some(self.whole_tag(*tag, at, first)?);
+        }
+        Ok(None)
+    }
+
+    fn whole_tag(&self, tag: Tag<'a>, at: Mark, context: Mark) -> Result<Box<str>, Stop<'a>> {
+        let Tag { handle, rest } = tag;
+        if handle.is_empty() {
+            return Ok(rest.into());
+        }
+        let defined = self.tag_directives.iter().find(|known| known.handle == handle);
         let prefix = match (defined, handle) {
-            (Some((_, prefix)), _) => &**prefix,
+            (Some(defined), _) => &*defined.rest,
             (None, "!") => "!",
             (None, "!!") => TAG_PREFIX,
             (None, _) => return Err(problem(Fault::UndefinedTagHandle, at, Some(context))),
         };
-        Ok(Cow::Owned(format!("{prefix}{suffix}")))
+        Ok(format!("{prefix}{rest}").into())
     }
 
     fn block_sequence_entry(&mut self) -> Result<Located<'a>, Stop<'a>> {
@@ -517,14 +526,23 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// What may stand before a value.
+#[derive(Default)]
+struct Properties {
+    tag: Option<Box<str>>,
+    anchor: Option<u32>,
+    /// One past the last byte of them.
+    end: usize,
+}
+
 /// Why there is no further event.
 enum Stop<'a> {
-    Problem(Problem),
+    Problem(Box<Problem>),
     UnknownAnchor(&'a str, Span),
 }
 
-impl From<Problem> for Stop<'_> {
-    fn from(problem: Problem) -> Self {
+impl From<Box<Problem>> for Stop<'_> {
+    fn from(problem: Box<Problem>) -> Self {
         Stop::Problem(problem)
     }
 }
@@ -533,34 +551,11 @@ fn problem<'a>(fault: Fault, at: Mark, context: Option<Mark>) -> Stop<'a> {
     // Without a context go-yaml's own is that of the text's beginning.
     let context_line = context.map_or(0, |mark| mark.line);
     let context_at = context.map_or(at.at, |mark| mark.at);
-    Stop::Problem(Problem { fault, at: at.at, line: at.line, context_at, context_line, in_scanner: false })
+    let (at, line) = (at.at, at.line);
+    Stop::Problem(Box::new(Problem { fault, at, line, context_at, context_line, in_scanner: false }))
 }
 
 /// The scalar that stands for nothing at all.
 fn empty<'a>(at: usize) -> Located<'a> {
-    (Event::Scalar { text: Cow::Borrowed(""), tag: None, plain: true, anchor: None }, Span::new(at, at))
-}
-
-/// The offset of the first character that YAML does not allow, if there is one.
-fn control_character(text: &str) -> Option<usize> {
-    /// Bytes that a character may begin with that is not allowed.
-    const SUSPECT: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            table[byte] = matches!(byte as u8, 0..=8 | 0xb | 0xc | 0xe..=0x1f | 0x7f | 0xc2 | 0xef);
-            byte += 1;
-        }
-        table
-    };
-    if !text.bytes().any(|b| SUSPECT[usize::from(b)]) {
-        return None;
-    }
-    text.char_indices()
-        .find(|(_, c)| {
-            matches!(c,
-                '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}'
-                | '\u{fffe}' | '\u{ffff}')
-        })
-        .map(|(at, _)| at)
+    (Event::Scalar { text: Some(Cow::Borrowed("")), tag: None, plain: true, anchor: None }, Span::new(at, at))
 }

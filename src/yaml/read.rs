@@ -122,7 +122,7 @@ pub fn read_all(source: &Arc<Source>, options: &ReadOptions) -> Result<Vec<Docum
 }
 
 /// [`read_part`] with go-yaml's own message beside ours.
-pub(super) fn read_first(source: &Arc<Source>, span: Span, options: &ReadOptions) -> Result<Document, Failure> {
+pub(super) fn read_first(source: &Arc<Source>, span: Span, options: &ReadOptions) -> Result<Document, Box<Failure>> {
     let mut parser = Parser::new(source, span, options)?;
     let Some(mut document) = read_next(&mut parser, source, options)? else {
         return Ok(Document { node: Node { value: Value::Null, span }, is_empty: true, warnings: Vec::new() });
@@ -145,7 +145,7 @@ fn read_next<'a>(
     parser: &mut Parser<'a>,
     source: &'a Arc<Source>,
     options: &'a ReadOptions,
-) -> Result<Option<Document>, Failure> {
+) -> Result<Option<Document>, Box<Failure>> {
     let (event, start) = parser.next()?;
     if event == Event::StreamEnd {
         return Ok(None);
@@ -157,7 +157,7 @@ fn read_next<'a>(
         match &event {
             Event::DocumentEnd => break,
             // The parser gives an empty scalar where a document has no node.
-            Event::Scalar { text, tag: None, plain: true, anchor: None } if text.is_empty() => {}
+            Event::Scalar { text: Some(text), tag: None, plain: true, anchor: None } if text.is_empty() => {}
             _ => is_empty = false,
         }
         if let Err(mut failure) = builder.event((event, span)) {

@@ -135,6 +135,11 @@ fn word(text: &str) -> Option<Scalar<'static>> {
     })
 }
 
+/// Whether a plain text is infinity or not-a-number.
+pub(super) fn is_not_finite(text: &str) -> bool {
+    text.starts_with(['.', '+', '-']) && special_float(text).is_some()
+}
+
 fn special_float(text: &str) -> Option<Scalar<'static>> {
     Some(Scalar::Float(match text {
         ".nan" | ".NaN" | ".NAN" => f64::NAN,

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use memchr::memchr;
+
+use super::characters::Characters;
 use super::fault::{Fault, Problem};
 
 /// A place in the text.
@@ -17,10 +20,8 @@ pub(super) struct Mark {
     pub(super) at: usize,
     /// Line breaks before it, from the beginning of the part that is read.
     pub(super) line: u32,
-    /// Characters before it.
-    index: usize,
     /// Characters before it in its line.
-    pub(super) column: usize,
+    pub(super) column: u32,
 }
 
 /// A piece of syntax.
@@ -40,10 +41,7 @@ pub(super) enum Kind<'a> {
         supported: bool,
     },
     /// `%TAG`.
-    TagDirective {
-        handle: &'a str,
-        prefix: Cow<'a, str>,
-    },
+    TagDirective(Box<Tag<'a>>),
     /// `---`
     DocumentStart,
     /// `...`
@@ -61,15 +59,21 @@ pub(super) enum Kind<'a> {
     Value,
     Alias(&'a str),
     Anchor(&'a str),
-    /// An empty handle says that the suffix is the whole tag.
-    Tag {
-        handle: &'a str,
-        suffix: Cow<'a, str>,
-    },
+    /// An empty handle says that the rest is the whole tag.
+    Tag(Box<Tag<'a>>),
+    /// Without a text where it is not the one that stands there, and nobody wants it: see [`Scanner::keeps_texts`].
     Scalar {
-        text: Cow<'a, str>,
+        text: Option<Cow<'a, str>>,
         plain: bool,
     },
+}
+
+/// A tag, or what a handle stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tag<'a> {
+    pub(super) handle: &'a str,
+    /// What follows the handle, or what it stands for.
+    pub(super) rest: Cow<'a, str>,
 }
 
 /// Where a key may have begun whose colon is not seen yet.
@@ -81,6 +85,8 @@ struct SimpleKey {
     /// How many tokens came before it.
     token: usize,
     mark: Mark,
+    /// Characters before it in the text.
+    index: usize,
 }
 
 /// A key without `? ` must have its colon within so many characters.
@@ -92,6 +98,10 @@ const VERSION_DIGITS_MAX: usize = 2;
 pub(super) struct Scanner<'a> {
     pub(super) text: &'a str,
     pub(super) bytes: &'a [u8],
+    /// What the text is made of: what it does not hold is not looked for.
+    characters: Characters,
+    /// Whether somebody wants the texts that are not what stands in the source: with escapes, folds or indentation.
+    pub(super) keeps_texts: bool,
     pub(super) at: usize,
     pub(super) line: u32,
     /// Bytes so far that are not the first of their character.
@@ -112,12 +122,14 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Reads `text[start..end]`.
-    pub(super) fn new(text: &'a str, start: usize, end: usize) -> Scanner<'a> {
-        let none = SimpleKey { possible: false, required: false, token: 0, mark: Mark::default() };
+    /// Reads `text[start..end]`, which holds these characters.
+    pub(super) fn new(text: &'a str, start: usize, end: usize, characters: Characters) -> Scanner<'a> {
+        let none = SimpleKey { possible: false, required: false, token: 0, mark: Mark::default(), index: 0 };
         Scanner {
             text,
             bytes: &text.as_bytes()[..end],
+            characters,
+            keeps_texts: true,
             at: start,
             line: 0,
             trailing_bytes: 0,
@@ -134,21 +146,30 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token; after the last one always [`Kind::StreamEnd`].
-    pub(super) fn peek(&mut self) -> Result<&Token<'a>, Problem> {
-        while self.needs_more()? {
-            self.fetch()?;
+    #[inline]
+    pub(super) fn peek(&mut self) -> Result<&Token<'a>, Box<Problem>> {
+        if self.tokens.is_empty() || !self.possible_keys.is_empty() {
+            self.fetch_certain()?;
         }
         self.tokens.front().ok_or_else(|| self.problem(Fault::NodeContent))
     }
 
+    fn fetch_certain(&mut self) -> Result<(), Box<Problem>> {
+        while self.needs_more()? {
+            self.fetch()?;
+        }
+        Ok(())
+    }
+
     /// Takes the token that [`Scanner::peek`] has shown.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<Token<'a>> {
         self.tokens_taken += 1;
         self.tokens.pop_front()
     }
 
     /// Whether the first token is not certain yet: there is none, or a key may turn out to begin with it.
-    fn needs_more(&mut self) -> Result<bool, Problem> {
+    fn needs_more(&mut self) -> Result<bool, Box<Problem>> {
         if self.tokens.is_empty() {
             return Ok(true);
         }
@@ -162,7 +183,7 @@ impl<'a> Scanner<'a> {
         Ok(false)
     }
 
-    fn fetch(&mut self) -> Result<(), Problem> {
+    fn fetch(&mut self) -> Result<(), Box<Problem>> {
         self.skip_to_token()?;
         self.unroll_indent(self.column() as isize);
         let Some(&byte) = self.bytes.get(self.at) else {
@@ -210,21 +231,52 @@ impl<'a> Scanner<'a> {
                 self.simple_key_allowed = true;
                 self.scan_block_scalar(byte == b'|')
             }
-            b'\'' | b'"' => {
-                self.save_simple_key()?;
-                self.simple_key_allowed = false;
-                self.scan_quoted(byte)
-            }
+            b'\'' | b'"' => self.fetch_scalar(Some(byte)),
             b'\t' | b'#' | b'|' | b'>' | b'%' | b'@' | b'`' => Err(self.problem(Fault::CannotStartToken)),
-            _ => {
-                self.save_simple_key()?;
-                self.simple_key_allowed = false;
-                self.scan_plain()
-            }
+            _ => self.fetch_scalar(None),
         }
     }
 
-    fn fetch_stream_end(&mut self) -> Result<(), Problem> {
+    /// A quoted or plain scalar. Nearly every one that can be a key is followed by its colon, or by what says that it is
+    /// none; where neither is so, the next token has to tell.
+    fn fetch_scalar(&mut self, quote: Option<u8>) -> Result<(), Box<Problem>> {
+        let key_allowed = self.simple_key_allowed;
+        self.simple_key_allowed = false;
+        if key_allowed {
+            self.remove_simple_key()?;
+        }
+        let in_flow = self.flow_level > 0;
+        let required = !in_flow && self.indent == self.column() as isize;
+        let (start, index) = (self.mark(), self.index());
+        let (text, end) = match quote {
+            Some(quote) => self.scan_quoted(quote)?,
+            None => self.scan_plain()?,
+        };
+        let scalar = Token { kind: Kind::Scalar { text, plain: quote.is_none() }, start, end };
+        if !key_allowed {
+            self.tokens.push_back(scalar);
+            return Ok(());
+        }
+        let next = self.bytes.get(self.at);
+        let is_short = self.line == start.line && index + SIMPLE_KEY_CHARS_MAX >= self.index();
+        if is_short && next == Some(&b':') && (in_flow || self.is_blank_or_end(self.at + 1)) {
+            let token = self.tokens.len();
+            self.roll_indent(start, token, Kind::BlockMappingStart);
+            self.tokens.push_back(Token { kind: Kind::Key, start, end: start.at });
+            self.tokens.push_back(scalar);
+            self.push_ascii(Kind::Value, 1);
+            return Ok(());
+        }
+        let is_certain = if in_flow { matches!(next, Some(b',' | b']' | b'}')) } else { self.line > start.line };
+        if required || !is_certain {
+            let token = self.tokens_taken + self.tokens.len();
+            self.save_key(SimpleKey { possible: true, required, token, mark: start, index });
+        }
+        self.tokens.push_back(scalar);
+        Ok(())
+    }
+
+    fn fetch_stream_end(&mut self) -> Result<(), Box<Problem>> {
         if self.column() != 0 {
             self.line += 1;
             self.line_index = self.at - self.trailing_bytes;
@@ -236,16 +288,17 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_flow_start(&mut self, kind: Kind<'a>) -> Result<(), Problem> {
+    fn fetch_flow_start(&mut self, kind: Kind<'a>) -> Result<(), Box<Problem>> {
         self.save_simple_key()?;
-        self.simple_keys.push(SimpleKey { possible: false, required: false, token: 0, mark: self.mark() });
+        let none = SimpleKey { possible: false, required: false, token: 0, mark: self.mark(), index: self.index() };
+        self.simple_keys.push(none);
         self.flow_level += 1;
         self.simple_key_allowed = true;
         self.push_ascii(kind, 1);
         Ok(())
     }
 
-    fn fetch_flow_end(&mut self, kind: Kind<'a>) -> Result<(), Problem> {
+    fn fetch_flow_end(&mut self, kind: Kind<'a>) -> Result<(), Box<Problem>> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
@@ -256,12 +309,12 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_block_entry(&mut self) -> Result<(), Problem> {
+    fn fetch_block_entry(&mut self) -> Result<(), Box<Problem>> {
         if self.flow_level == 0 {
             if !self.simple_key_allowed {
                 return Err(self.problem(Fault::SequenceEntryHere));
             }
-            self.roll_indent(self.mark(), None, Kind::BlockSequenceStart);
+            self.roll_indent(self.mark(), self.tokens.len(), Kind::BlockSequenceStart);
         }
         self.remove_simple_key()?;
         self.simple_key_allowed = true;
@@ -269,12 +322,12 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_key(&mut self) -> Result<(), Problem> {
+    fn fetch_key(&mut self) -> Result<(), Box<Problem>> {
         if self.flow_level == 0 {
             if !self.simple_key_allowed {
                 return Err(self.problem(Fault::KeyHere));
             }
-            self.roll_indent(self.mark(), None, Kind::BlockMappingStart);
+            self.roll_indent(self.mark(), self.tokens.len(), Kind::BlockMappingStart);
         }
         self.remove_simple_key()?;
         self.simple_key_allowed = self.flow_level == 0;
@@ -282,13 +335,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_value(&mut self) -> Result<(), Problem> {
+    fn fetch_value(&mut self) -> Result<(), Box<Problem>> {
         let level = self.simple_keys.len() - 1;
         if self.simple_key_is_valid(level)? {
             let SimpleKey { token, mark, .. } = self.simple_keys[level];
             let key = Token { kind: Kind::Key, start: mark, end: mark.at };
-            self.tokens.insert(token.saturating_sub(self.tokens_taken), key);
-            self.roll_indent(mark, Some(token), Kind::BlockMappingStart);
+            let token = token.saturating_sub(self.tokens_taken);
+            self.tokens.insert(token, key);
+            self.roll_indent(mark, token, Kind::BlockMappingStart);
             self.forget_key(level);
             self.simple_key_allowed = false;
         } else {
@@ -296,7 +350,7 @@ impl<'a> Scanner<'a> {
                 if !self.simple_key_allowed {
                     return Err(self.problem(Fault::ValueHere));
                 }
-                self.roll_indent(self.mark(), None, Kind::BlockMappingStart);
+                self.roll_indent(self.mark(), self.tokens.len(), Kind::BlockMappingStart);
             }
             self.simple_key_allowed = self.flow_level == 0;
         }
@@ -304,7 +358,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_anchor(&mut self, is_alias: bool) -> Result<(), Problem> {
+    fn fetch_anchor(&mut self, is_alias: bool) -> Result<(), Box<Problem>> {
         self.save_simple_key()?;
         self.simple_key_allowed = false;
         let start = self.mark();
@@ -321,7 +375,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_directive(&mut self) -> Result<(), Problem> {
+    fn fetch_directive(&mut self) -> Result<(), Box<Problem>> {
         self.unroll_indent(-1);
         self.remove_simple_key()?;
         self.simple_key_allowed = false;
@@ -359,7 +413,7 @@ impl<'a> Scanner<'a> {
                 if !self.is_blank_or_end(self.at) {
                     return Err(self.problem_from(Fault::TagBlank, start));
                 }
-                Kind::TagDirective { handle, prefix }
+                Kind::TagDirective(Box::new(Tag { handle, rest: prefix }))
             }
             _ => return Err(self.problem_from(Fault::UnknownDirective, start)),
         };
@@ -374,7 +428,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn scan_version_number(&mut self, start: Mark) -> Result<u32, Problem> {
+    fn scan_version_number(&mut self, start: Mark) -> Result<u32, Box<Problem>> {
         let digits = self.bytes[self.at..].iter().take_while(|b| b.is_ascii_digit()).count();
         let value = self.text[self.at..self.at + digits.min(VERSION_DIGITS_MAX)].parse();
         self.at += digits;
@@ -385,9 +439,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn scan_tag(&mut self) -> Result<(), Problem> {
+    fn scan_tag(&mut self) -> Result<(), Box<Problem>> {
         let start = self.mark();
-        let (handle, suffix) = if self.bytes.get(self.at + 1) == Some(&b'<') {
+        let (handle, rest) = if self.bytes.get(self.at + 1) == Some(&b'<') {
             self.at += 2;
             let suffix = self.scan_tag_uri("", start)?;
             if self.bytes.get(self.at) != Some(&b'>') {
@@ -407,11 +461,11 @@ impl<'a> Scanner<'a> {
         if !self.is_blank_or_end(self.at) {
             return Err(self.problem_from(Fault::TagBlank, start));
         }
-        self.push(Kind::Tag { handle, suffix }, start);
+        self.push(Kind::Tag(Box::new(Tag { handle, rest })), start);
         Ok(())
     }
 
-    fn scan_tag_handle(&mut self, start: Mark) -> Result<&'a str, Problem> {
+    fn scan_tag_handle(&mut self, start: Mark) -> Result<&'a str, Box<Problem>> {
         if self.bytes.get(self.at) != Some(&b'!') {
             return Err(self.problem_from(Fault::TagBang, start));
         }
@@ -425,7 +479,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The characters of a tag; `head` is a handle that turned out to be its beginning.
-    fn scan_tag_uri(&mut self, head: &'a str, start: Mark) -> Result<Cow<'a, str>, Problem> {
+    fn scan_tag_uri(&mut self, head: &'a str, start: Mark) -> Result<Cow<'a, str>, Box<Problem>> {
         let begin = self.at;
         let mut escaped = false;
         while let Some(&byte) = self.bytes.get(self.at) {
@@ -465,12 +519,11 @@ impl<'a> Scanner<'a> {
         &self.text[begin..self.at]
     }
 
-    fn skip_to_token(&mut self) -> Result<(), Problem> {
+    fn skip_to_token(&mut self) -> Result<(), Box<Problem>> {
         loop {
-            let tabs_too = self.flow_level > 0 || !self.simple_key_allowed;
-            while matches!(self.bytes.get(self.at), Some(b' ')) || (tabs_too && self.bytes.get(self.at) == Some(&b'\t'))
-            {
-                self.at += 1;
+            self.skip_spaces();
+            if self.bytes.get(self.at) == Some(&b'\t') && (self.flow_level > 0 || !self.simple_key_allowed) {
+                self.skip_blanks();
             }
             self.skip_comment();
             if self.break_len(self.at) == 0 {
@@ -489,14 +542,40 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Skips spaces, eight at once: indentation is a third of what is read.
+    #[inline]
+    pub(super) fn skip_spaces(&mut self) {
+        const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+        while let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let others = u64::from_le_bytes(*eight) ^ SPACES;
+            if others != 0 {
+                self.at += (others.trailing_zeros() / 8) as usize;
+                return;
+            }
+            self.at += 8;
+        }
+        while self.bytes.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+    }
+
     pub(super) fn skip_comment(&mut self) {
         if self.bytes.get(self.at) == Some(&b'#') {
-            let begin = self.at;
+            self.skip_to_break();
+        }
+    }
+
+    /// Moves to the end of the line.
+    pub(super) fn skip_to_break(&mut self) {
+        let begin = self.at;
+        if self.characters.only_line_feeds {
+            self.at = memchr(b'\n', &self.bytes[begin..]).map_or(self.bytes.len(), |n| begin + n);
+        } else {
             while self.at < self.bytes.len() && self.break_len(self.at) == 0 {
                 self.at += 1;
             }
-            self.count_trailing(begin);
         }
+        self.count_trailing(begin);
     }
 
     /// Skips the line break at the cursor, if there is one.
@@ -515,19 +594,32 @@ impl<'a> Scanner<'a> {
     }
 
     /// Bytes of the line break at an offset; 0 if there is none. YAML 1.1 knows CR LF, CR, LF, NEL, LS and PS.
+    #[inline]
     pub(super) fn break_len(&self, at: usize) -> usize {
         match self.bytes.get(at) {
             Some(b'\n') => 1,
-            Some(b'\r') => 1 + usize::from(self.bytes.get(at + 1) == Some(&b'\n')),
-            Some(0xc2) if self.bytes.get(at + 1) == Some(&0x85) => 2,
-            Some(0xe2) if matches!(self.bytes.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])) => 3,
+            Some(b'\r' | 0xc2 | 0xe2) => self.rare_break_len(at),
+            _ => 0,
+        }
+    }
+
+    fn rare_break_len(&self, at: usize) -> usize {
+        match self.bytes[at..] {
+            [b'\r', b'\n', ..] | [0xc2, 0x85, ..] => 2,
+            [b'\r', ..] => 1,
+            [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
             _ => 0,
         }
     }
 
     /// Whether a blank, a line break or the end is at an offset.
+    #[inline]
     pub(super) fn is_blank_or_end(&self, at: usize) -> bool {
-        matches!(self.bytes.get(at), None | Some(b' ' | b'\t' | b'\n' | b'\r')) || self.break_len(at) > 0
+        match self.bytes.get(at) {
+            None | Some(b' ' | b'\t' | b'\n' | b'\r') => true,
+            Some(0xc2 | 0xe2) => self.rare_break_len(at) > 0,
+            _ => false,
+        }
     }
 
     /// `---` or `...` at the cursor, if a blank follows; only to be asked at a line's start.
@@ -540,17 +632,28 @@ impl<'a> Scanner<'a> {
         self.is_blank_or_end(self.at + 3).then_some(kind)
     }
 
+    /// Characters before the cursor.
+    fn index(&self) -> usize {
+        self.at - self.trailing_bytes
+    }
+
     pub(super) fn column(&self) -> usize {
-        self.at - self.trailing_bytes - self.line_index
+        self.index() - self.line_index
     }
 
     pub(super) fn mark(&self) -> Mark {
-        let index = self.at - self.trailing_bytes;
-        Mark { at: self.at, line: self.line, index, column: index - self.line_index }
+        Mark { at: self.at, line: self.line, column: self.column() as u32 }
     }
 
     /// To be called after a run over characters that may not be ASCII.
+    #[inline]
     pub(super) fn count_trailing(&mut self, begin: usize) {
+        if !self.characters.only_ascii {
+            self.count_trailing_bytes(begin);
+        }
+    }
+
+    fn count_trailing_bytes(&mut self, begin: usize) {
         let run = &self.bytes[begin..self.at];
         if !run.is_ascii() {
             self.trailing_bytes += run.iter().filter(|b| **b & 0xc0 == 0x80).count();
@@ -572,21 +675,28 @@ impl<'a> Scanner<'a> {
         self.push(kind, start);
     }
 
-    pub(super) fn problem(&self, fault: Fault) -> Problem {
-        Problem { fault, at: self.at, line: self.line, context_at: self.at, context_line: self.line, in_scanner: true }
+    pub(super) fn problem(&self, fault: Fault) -> Box<Problem> {
+        self.problem_from(fault, self.mark())
     }
 
-    pub(super) fn problem_from(&self, fault: Fault, context: Mark) -> Problem {
-        Problem { context_at: context.at, context_line: context.line, ..self.problem(fault) }
+    #[cold]
+    pub(super) fn problem_from(&self, fault: Fault, context: Mark) -> Box<Problem> {
+        Box::new(Problem {
+            fault,
+            at: self.at,
+            line: self.line,
+            context_at: context.at,
+            context_line: context.line,
+            in_scanner: true,
+        })
     }
 
-    fn simple_key_is_valid(&mut self, level: usize) -> Result<bool, Problem> {
+    fn simple_key_is_valid(&mut self, level: usize) -> Result<bool, Box<Problem>> {
         let key = self.simple_keys[level];
         if !key.possible {
             return Ok(false);
         }
-        let index = self.at - self.trailing_bytes;
-        if key.mark.line < self.line || key.mark.index + SIMPLE_KEY_CHARS_MAX < index {
+        if key.mark.line < self.line || key.index + SIMPLE_KEY_CHARS_MAX < self.index() {
             if key.required {
                 return Err(self.problem_from(Fault::ExpectedColon, key.mark));
             }
@@ -596,20 +706,23 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    fn save_simple_key(&mut self) -> Result<(), Problem> {
+    fn save_simple_key(&mut self) -> Result<(), Box<Problem>> {
         if self.simple_key_allowed {
             let required = self.flow_level == 0 && self.indent == self.column() as isize;
             self.remove_simple_key()?;
             let token = self.tokens_taken + self.tokens.len();
-            let key = SimpleKey { possible: true, required, token, mark: self.mark() };
-            let level = self.simple_keys.len() - 1;
-            self.simple_keys[level] = key;
-            self.possible_keys.push_back(level);
+            self.save_key(SimpleKey { possible: true, required, token, mark: self.mark(), index: self.index() });
         }
         Ok(())
     }
 
-    fn remove_simple_key(&mut self) -> Result<(), Problem> {
+    fn save_key(&mut self, key: SimpleKey) {
+        let level = self.simple_keys.len() - 1;
+        self.simple_keys[level] = key;
+        self.possible_keys.push_back(level);
+    }
+
+    fn remove_simple_key(&mut self) -> Result<(), Box<Problem>> {
         let level = self.simple_keys.len() - 1;
         let key = self.simple_keys[level];
         if key.possible {
@@ -631,15 +744,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Opens a block collection if the column is deeper than the innermost one; its token goes before number `token`.
-    fn roll_indent(&mut self, mark: Mark, token: Option<usize>, kind: Kind<'a>) {
+    /// Opens a block collection if the column is deeper than the innermost one; its token goes before number `token` of
+    /// those that wait.
+    fn roll_indent(&mut self, mark: Mark, token: usize, kind: Kind<'a>) {
         if self.flow_level > 0 || self.indent >= mark.column as isize {
             return;
         }
         self.indents.push(self.indent);
         self.indent = mark.column as isize;
-        let token_at = token.map_or(self.tokens.len(), |n| n.saturating_sub(self.tokens_taken));
-        self.tokens.insert(token_at, Token { kind, start: mark, end: mark.at });
+        self.tokens.insert(token, Token { kind, start: mark, end: mark.at });
     }
 
     fn unroll_indent(&mut self, column: isize) {

@@ -9,112 +9,145 @@ use super::scan::{Kind, Mark, Scanner};
 
 /// Line breaks between two lines of a scalar: how they fold is known only when the next line is seen.
 #[derive(Default)]
-struct Breaks {
-    first: String,
+struct Breaks<'a> {
+    first: &'a str,
     further: String,
 }
 
-impl Breaks {
+impl Breaks<'_> {
     /// A single break becomes a blank, of several the first one is dropped; LS and PS stay.
     fn fold_into(&mut self, out: &mut String) {
-        if !self.first.starts_with('\n') {
-            out.push_str(&self.first);
+        if self.first != "\n" {
+            out.push_str(self.first);
             out.push_str(&self.further);
         } else if self.further.is_empty() {
             out.push(' ');
         } else {
             out.push_str(&self.further);
         }
-        self.first.clear();
+        self.first = "";
         self.further.clear();
     }
 }
 
+/// A scalar's text, and where it ends.
+type Scanned<'a> = Result<(Option<Cow<'a, str>>, usize), Box<Problem>>;
+
+/// What a byte may be in a plain scalar.
+#[derive(Clone, Copy, PartialEq)]
+enum Plain {
+    Text,
+    /// Ends it in a flow collection.
+    Flow,
+    /// Ends it, or not: a line break, `:`, `#`, or what a line break may begin with.
+    Perhaps,
+}
+
+const PLAIN: [Plain; 256] = {
+    let mut table = [Plain::Text; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'\n' | b'\r' | b':' | b'#' | 0xc2 | 0xe2 => Plain::Perhaps,
+            b',' | b'?' | b'[' | b']' | b'{' | b'}' => Plain::Flow,
+            _ => Plain::Text,
+        };
+        byte += 1;
+    }
+    table
+};
+
 impl<'a> Scanner<'a> {
-    pub(super) fn scan_plain(&mut self) -> Result<(), Problem> {
+    pub(super) fn scan_plain(&mut self) -> Scanned<'a> {
         let start = self.mark();
         let indent = self.indent + 1;
-        let mut end = self.at;
+        let mut end = self.scan_plain_line();
+        if self.break_len(self.at) == 0 {
+            return Ok((Some(Cow::Borrowed(&self.text[start.at..end])), end));
+        }
+        self.simple_key_allowed = true;
         // Owned once a line break was folded; until then the text is `start..end`.
         let mut folded: Option<String> = None;
         let mut breaks = Breaks::default();
-        let mut over_lines = false;
-        let mut blanks = self.at..self.at;
         loop {
-            if (self.column() == 0 && self.document_indicator().is_some()) || self.bytes.get(self.at) == Some(&b'#') {
-                break;
-            }
-            let begin = self.at;
-            self.skip_plain_run();
-            if self.at > begin {
-                if over_lines {
-                    let out = folded.get_or_insert_with(|| self.text[start.at..end].to_owned());
-                    breaks.fold_into(out);
-                    over_lines = false;
-                } else if let Some(out) = &mut folded {
-                    out.push_str(&self.text[blanks.clone()]);
-                }
-                if let Some(out) = &mut folded {
-                    out.push_str(&self.text[begin..self.at]);
-                }
-                end = self.at;
-            }
-            if self.at >= self.bytes.len() || !self.is_blank_or_end(self.at) {
-                break;
-            }
-            blanks = self.at..self.at;
+            breaks.first = self.read_break();
             loop {
+                self.skip_spaces();
                 match self.bytes.get(self.at) {
-                    Some(b'\t') if over_lines && (self.column() as isize) < indent => {
+                    Some(b'\t') if (self.column() as isize) < indent => {
                         return Err(self.problem_from(Fault::TabInPlain, start));
                     }
-                    Some(b' ' | b'\t') => {
-                        self.at += 1;
-                        if !over_lines {
-                            blanks.end = self.at;
-                        }
-                    }
-                    Some(_) if self.break_len(self.at) > 0 => {
-                        self.read_break(if over_lines { &mut breaks.further } else { &mut breaks.first });
-                        over_lines = true;
-                    }
+                    Some(b'\t') => self.at += 1,
+                    Some(_) if self.break_len(self.at) > 0 => breaks.further.push_str(self.read_break()),
                     _ => break,
                 }
             }
-            if self.flow_level == 0 && (self.column() as isize) < indent {
+            if (self.flow_level == 0 && (self.column() as isize) < indent)
+                || (self.column() == 0 && self.document_indicator().is_some())
+                || self.bytes.get(self.at) == Some(&b'#')
+            {
+                break;
+            }
+            let begin = self.at;
+            let line_end = self.scan_plain_line();
+            if line_end == begin {
+                break;
+            }
+            let out = folded.get_or_insert_with(|| self.made(&self.text[start.at..end]));
+            if self.keeps_texts {
+                breaks.fold_into(out);
+                out.push_str(&self.text[begin..line_end]);
+            }
+            end = line_end;
+            if self.break_len(self.at) == 0 {
+                self.simple_key_allowed = false;
                 break;
             }
         }
-        let text = folded.map_or_else(|| Cow::Borrowed(&self.text[start.at..end]), Cow::Owned);
-        self.push_until(Kind::Scalar { text, plain: true }, start, end);
-        if over_lines {
-            self.simple_key_allowed = true;
-        }
-        Ok(())
+        let text = match folded {
+            Some(_) if !self.keeps_texts => None,
+            Some(text) => Some(Cow::Owned(text)),
+            None => Some(Cow::Borrowed(&self.text[start.at..end])),
+        };
+        Ok((text, end))
     }
 
-    /// Moves over the characters of a plain scalar up to a blank, a line break, or what ends it.
-    fn skip_plain_run(&mut self) {
+    /// Moves over what stands on this line of a plain scalar, and over the blanks behind it; gives where the text ends.
+    fn scan_plain_line(&mut self) -> usize {
         let begin = self.at;
         let in_flow = self.flow_level > 0;
-        while let Some(&byte) = self.bytes.get(self.at) {
-            match byte {
-                b' ' | b'\t' | b'\n' | b'\r' => break,
-                b':' if self.is_blank_or_end(self.at + 1) => break,
-                b',' | b'?' | b'[' | b']' | b'{' | b'}' if in_flow => break,
-                0xc2 | 0xe2 if self.break_len(self.at) > 0 => break,
-                _ => self.at += 1,
+        let mut at = begin;
+        while let Some(&byte) = self.bytes.get(at) {
+            match PLAIN[usize::from(byte)] {
+                Plain::Text => {}
+                Plain::Flow if in_flow => break,
+                Plain::Flow => {}
+                Plain::Perhaps => match byte {
+                    b'\n' => break,
+                    b':' if self.is_blank_or_end(at + 1) => break,
+                    b'#' if at > begin && matches!(self.bytes[at - 1], b' ' | b'\t') => break,
+                    b'\r' | 0xc2 | 0xe2 if self.break_len(at) > 0 => break,
+                    _ => {}
+                },
             }
+            at += 1;
         }
+        self.at = at;
         self.count_trailing(begin);
+        let blanks = self.bytes[begin..at].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t'));
+        at - blanks.count()
     }
 
-    pub(super) fn scan_quoted(&mut self, quote: u8) -> Result<(), Problem> {
+    /// The beginning of a text that is made here, or nothing where nobody wants it.
+    fn made(&self, text: &str) -> String {
+        if self.keeps_texts { text.to_owned() } else { String::new() }
+    }
+
+    pub(super) fn scan_quoted(&mut self, quote: u8) -> Scanned<'a> {
         let start = self.mark();
         self.at += 1;
         if let Some(text) = self.quoted_on_one_line(quote) {
-            self.push(Kind::Scalar { text: Cow::Borrowed(text), plain: false }, start);
-            return Ok(());
+            return Ok((Some(Cow::Borrowed(text)), self.at));
         }
         let mut out = String::new();
         let mut breaks = Breaks::default();
@@ -151,7 +184,9 @@ impl<'a> Scanner<'a> {
                         self.at += 1;
                     }
                     self.count_trailing(begin);
-                    out.push_str(&self.text[begin..self.at]);
+                    if self.keeps_texts {
+                        out.push_str(&self.text[begin..self.at]);
+                    }
                 }
             }
             if self.bytes.get(self.at) == Some(&quote) {
@@ -168,7 +203,12 @@ impl<'a> Scanner<'a> {
                         }
                     }
                     Some(_) if self.break_len(self.at) > 0 => {
-                        self.read_break(if over_lines { &mut breaks.further } else { &mut breaks.first });
+                        let line_break = self.read_break();
+                        if over_lines {
+                            breaks.further.push_str(line_break);
+                        } else {
+                            breaks.first = line_break;
+                        }
                         over_lines = true;
                     }
                     _ => break,
@@ -182,8 +222,7 @@ impl<'a> Scanner<'a> {
             }
         }
         self.at += 1;
-        self.push(Kind::Scalar { text: Cow::Owned(out), plain: false }, start);
-        Ok(())
+        Ok((self.keeps_texts.then_some(Cow::Owned(out)), self.at))
     }
 
     /// The text up to the closing quote, if it stands on this line and holds no escape; the cursor is moved past the quote.
@@ -208,7 +247,7 @@ impl<'a> Scanner<'a> {
         Some(&self.text[begin..at])
     }
 
-    fn scan_escape(&mut self, start: Mark, out: &mut String) -> Result<(), Problem> {
+    fn scan_escape(&mut self, start: Mark, out: &mut String) -> Result<(), Box<Problem>> {
         let short = match self.bytes.get(self.at + 1) {
             Some(b'0') => '\0',
             Some(b'a') => '\u{7}',
@@ -237,7 +276,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn scan_hex_escape(&mut self, digits: usize, start: Mark, out: &mut String) -> Result<(), Problem> {
+    fn scan_hex_escape(&mut self, digits: usize, start: Mark, out: &mut String) -> Result<(), Box<Problem>> {
         let begin = self.at + 2;
         let hex = self.bytes.get(begin..begin + digits).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         if hex.is_none() {
@@ -252,7 +291,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    pub(super) fn scan_block_scalar(&mut self, literal: bool) -> Result<(), Problem> {
+    pub(super) fn scan_block_scalar(&mut self, literal: bool) -> Result<(), Box<Problem>> {
         let start = self.mark();
         self.at += 1;
         let (chomping, increment) = self.scan_block_header(start)?;
@@ -263,37 +302,39 @@ impl<'a> Scanner<'a> {
         self.scan_block_breaks(&mut indent, &mut breaks.further, start, &mut end)?;
         let mut after_blank = false;
         while self.column() == indent && self.at < self.bytes.len() {
-            let begins_blank = matches!(self.bytes[self.at], b' ' | b'\t');
-            if !literal && !after_blank && !begins_blank && breaks.first.starts_with('\n') {
-                if breaks.further.is_empty() {
-                    out.push(' ');
-                }
-            } else {
-                out.push_str(&breaks.first);
-            }
-            breaks.first.clear();
-            out.push_str(&breaks.further);
-            breaks.further.clear();
-            after_blank = begins_blank;
             let begin = self.at;
             self.skip_to_break();
-            out.push_str(&self.text[begin..self.at]);
             end = self.at;
-            self.read_break(&mut breaks.first);
+            if self.keeps_texts {
+                let begins_blank = matches!(self.bytes[begin], b' ' | b'\t');
+                if !literal && !after_blank && !begins_blank && breaks.first == "\n" {
+                    if breaks.further.is_empty() {
+                        out.push(' ');
+                    }
+                } else {
+                    out.push_str(breaks.first);
+                }
+                out.push_str(&breaks.further);
+                after_blank = begins_blank;
+                out.push_str(&self.text[begin..end]);
+            }
+            breaks.further.clear();
+            breaks.first = self.read_break();
             self.scan_block_breaks(&mut indent, &mut breaks.further, start, &mut end)?;
         }
         if chomping != Chomping::Strip {
-            out.push_str(&breaks.first);
+            out.push_str(breaks.first);
         }
         if chomping == Chomping::Keep {
             out.push_str(&breaks.further);
         }
-        self.push_until(Kind::Scalar { text: Cow::Owned(out), plain: false }, start, end);
+        let text = self.keeps_texts.then_some(Cow::Owned(out));
+        self.push_until(Kind::Scalar { text, plain: false }, start, end);
         Ok(())
     }
 
     /// What stands behind `|` or `>`, with its line break.
-    fn scan_block_header(&mut self, start: Mark) -> Result<(Chomping, Option<usize>), Problem> {
+    fn scan_block_header(&mut self, start: Mark) -> Result<(Chomping, Option<usize>), Box<Problem>> {
         let mut chomping = Chomping::Clip;
         let mut increment = None;
         for _ in 0..2 {
@@ -322,11 +363,14 @@ impl<'a> Scanner<'a> {
         breaks: &mut String,
         start: Mark,
         end: &mut usize,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Box<Problem>> {
         let mut deepest = 0;
         loop {
-            while (*indent == 0 || self.column() < *indent) && self.bytes.get(self.at) == Some(&b' ') {
-                self.at += 1;
+            let column = self.column();
+            self.skip_spaces();
+            if *indent > 0 && self.column() > *indent {
+                // What is deeper belongs to the text.
+                self.at -= self.column() - column.max(*indent);
             }
             let column = self.column();
             deepest = deepest.max(column);
@@ -336,7 +380,7 @@ impl<'a> Scanner<'a> {
             if self.break_len(self.at) == 0 {
                 break;
             }
-            self.read_break(breaks);
+            breaks.push_str(self.read_break());
             *end = self.at;
         }
         if *indent == 0 {
@@ -345,26 +389,15 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn skip_to_break(&mut self) {
-        let begin = self.at;
-        while let Some(byte) = self.bytes.get(self.at) {
-            match byte {
-                b'\n' | b'\r' => break,
-                0xc2 | 0xe2 if self.break_len(self.at) > 0 => break,
-                _ => self.at += 1,
-            }
-        }
-        self.count_trailing(begin);
-    }
-
     /// Takes the line break at the cursor, if there is one: LS and PS as they are, all others as a line feed.
-    fn read_break(&mut self, out: &mut String) {
-        match self.break_len(self.at) {
-            0 => return,
-            3 => out.push_str(&self.text[self.at..self.at + 3]),
-            _ => out.push('\n'),
-        }
+    fn read_break(&mut self) -> &'a str {
+        let begin = self.at;
         self.skip_line();
+        match self.at - begin {
+            0 => "",
+            3 => &self.text[begin..begin + 3],
+            _ => "\n",
+        }
     }
 }
 

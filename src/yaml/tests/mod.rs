@@ -3,5 +3,6 @@
 mod canonical;
 mod errors;
 mod go;
+mod head;
 mod limits;
 mod read;
