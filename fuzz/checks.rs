@@ -218,7 +218,7 @@ fn render_once(
 fn shown(result: &Result<RenderOutput, Vec<Diagnostic>>) -> Vec<String> {
     match result {
         Ok(output) => {
-            let texts = output.files.iter().map(|file| file.text.clone());
+            let texts = output.files.iter().map(|file| file.text.to_string());
             texts.chain(output.warnings.iter().map(ToString::to_string)).collect()
         }
         Err(findings) => findings.iter().map(ToString::to_string).collect(),

@@ -1,8 +1,12 @@
 //! Whether values plainly fit a schema: nearly all do, and to say so takes a tenth of the time of compiling the schema.
 //!
 //! "Yes" here is a yes of the library, too. "No" only means that the library has to be asked: the values do not fit, or
-//! the schema says what is not read here (patterns, formats, addresses elsewhere), or is none.
+//! the schema says what is not read here (formats, patterns beyond the simplest, addresses elsewhere), or is none.
 
+use std::collections::{HashMap, HashSet};
+
+use jsonschema::Draft;
+use regex::Regex;
 use serde_json::{Map as Object, Value as Json};
 
 use crate::yaml::{Node, Value};
@@ -13,13 +17,15 @@ const DEPTH_MAX: usize = 100;
 const STEPS_MAX: usize = 1_000_000;
 /// Longer lists of keys or alternatives are left to the library.
 const LIST_MAX: usize = 200;
+/// Longer patterns, and longer texts for them, are left to the library.
+const PATTERN_BYTES_MAX: usize = 200;
+const PATTERN_TEXT_BYTES_MAX: usize = 1000;
 /// Up to here a float holds whole numbers exactly.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// What all drafts from 6 on know and this module does not read.
-const OTHER_KEYWORDS: [&str; 33] = [
+/// What drafts from 6 on know and this module does not read.
+const OTHER_KEYWORDS: [&str; 20] = [
     "additionalItems",
-    "const",
     "contains",
     "contentEncoding",
     "contentMediaType",
@@ -27,100 +33,190 @@ const OTHER_KEYWORDS: [&str; 33] = [
     "dependencies",
     "dependentRequired",
     "dependentSchemas",
-    "else",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
     "format",
     "id",
-    "if",
     "maxContains",
-    "maxItems",
-    "maxLength",
     "maxProperties",
     "minContains",
-    "minItems",
-    "minLength",
     "minProperties",
     "multipleOf",
-    "not",
-    "pattern",
-    "patternProperties",
     "prefixItems",
     "propertyNames",
-    "then",
     "unevaluatedItems",
     "unevaluatedProperties",
     "uniqueItems",
 ];
 
+/// What says nothing about values. Beside a `$ref` older drafts read nothing else.
+const ANNOTATIONS: [&str; 10] = [
+    "$comment",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "examples",
+    "readOnly",
+    "title",
+    "writeOnly",
+    "$ref",
+];
+
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
 /// A schema, without its `$schema`, all of which can be read here.
-pub(super) struct PlainSchema(Json);
+pub(super) struct PlainSchema {
+    schema: Json,
+    /// By what the schema writes.
+    patterns: HashMap<String, Regex>,
+}
 
 impl PlainSchema {
     /// Looks at every part of a schema of draft 6 or newer, for what is wrong anywhere is the library's to tell.
-    pub(super) fn new(schema: Json) -> Option<PlainSchema> {
-        is_plain(&schema, &schema, 0).then_some(PlainSchema(schema))
+    pub(super) fn new(schema: Json, draft: Draft) -> Option<PlainSchema> {
+        let mut look = Look { root: &schema, draft, patterns: HashMap::new(), targets: HashSet::new() };
+        let is_plain = !matches!(draft, Draft::Draft4) && look.is_plain(&schema, 0);
+        let patterns = look.patterns;
+        is_plain.then_some(PlainSchema { schema, patterns })
     }
 
     /// Whether the values fit for certain.
     pub(super) fn fits(&self, values: &Node) -> bool {
-        let mut check = Check { root: &self.0, steps: 0, is_unsure: false };
-        check.fits(&self.0, values, 0) && !check.is_unsure
+        let mut check = Check { root: &self.schema, patterns: &self.patterns, steps: 0, is_unsure: false };
+        check.fits(&self.schema, values, 0) && !check.is_unsure
     }
 }
 
-fn is_plain(schema: &Json, root: &Json, depth: usize) -> bool {
-    let object = match schema {
-        Json::Bool(_) => return true,
-        Json::Object(object) => object,
-        _ => return false,
-    };
-    if depth > DEPTH_MAX {
-        return false;
+/// One look at a schema.
+struct Look<'a> {
+    root: &'a Json,
+    draft: Draft,
+    patterns: HashMap<String, Regex>,
+    /// What references lead to that stands where no schema would be looked for.
+    targets: HashSet<&'a str>,
+}
+
+impl<'a> Look<'a> {
+    fn is_plain(&mut self, schema: &'a Json, depth: usize) -> bool {
+        let object = match schema {
+            Json::Bool(_) => return true,
+            Json::Object(object) => object,
+            _ => return false,
+        };
+        let is_modern = !matches!(self.draft, Draft::Draft6 | Draft::Draft7);
+        if depth > DEPTH_MAX
+            || (!is_modern && object.contains_key("$ref") && object.keys().any(|key| !ANNOTATIONS.contains(&&**key)))
+        {
+            return false;
+        }
+        let depth = depth + 1;
+        object.iter().all(|(keyword, value)| match keyword.as_str() {
+            "type" => match value {
+                Json::Array(some) => !some.is_empty() && are_distinct(some) && some.iter().all(is_type),
+                one => is_type(one),
+            },
+            "properties" | "definitions" | "$defs" => {
+                value.as_object().is_some_and(|object| object.values().all(|schema| self.is_plain(schema, depth)))
+            }
+            "patternProperties" => value.as_object().is_some_and(|object| {
+                object.iter().all(|(pattern, schema)| self.is_simple(pattern) && self.is_plain(schema, depth))
+            }),
+            "items" | "additionalProperties" | "not" => self.is_plain(value, depth),
+            "if" | "then" | "else" => self.draft != Draft::Draft6 && self.is_plain(value, depth),
+            "anyOf" | "allOf" | "oneOf" => value
+                .as_array()
+                .is_some_and(|some| !some.is_empty() && some.iter().all(|schema| self.is_plain(schema, depth))),
+            "required" => value.as_array().is_some_and(|keys| are_distinct(keys) && keys.iter().all(Json::is_string)),
+            "enum" => value
+                .as_array()
+                .is_some_and(|some| !some.is_empty() && are_distinct(some) && some.iter().all(is_comparable)),
+            "const" => is_comparable(value),
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => value.is_number(),
+            "minLength" | "maxLength" | "minItems" | "maxItems" => value.is_u64(),
+            "pattern" => value.as_str().is_some_and(|pattern| self.is_simple(pattern)),
+            "title" | "description" | "$comment" => value.is_string(),
+            "deprecated" | "readOnly" | "writeOnly" => value.is_boolean(),
+            "examples" => value.is_array(),
+            "$ref" => value.as_str().is_some_and(|reference| self.is_plain_target(reference, depth)),
+            // The whole file may have a name: references within it stay what they are.
+            "$id" => depth == 1 && value.as_str().is_some_and(|id| id.starts_with("http") && !id.contains('#')),
+            // Words of other programs mean nothing.
+            other => !other.starts_with('$') && !OTHER_KEYWORDS.contains(&other),
+        })
     }
-    let below = |schema: &Json| is_plain(schema, root, depth + 1);
-    object.iter().all(|(keyword, value)| match keyword.as_str() {
-        "type" => match value {
-            Json::Array(some) => !some.is_empty() && are_distinct_texts(some) && some.iter().all(is_type),
-            one => is_type(one),
-        },
-        "properties" | "definitions" | "$defs" => value.as_object().is_some_and(|object| object.values().all(below)),
-        "items" | "additionalProperties" => below(value),
-        "anyOf" | "allOf" | "oneOf" => value.as_array().is_some_and(|some| !some.is_empty() && some.iter().all(below)),
-        "required" => value.as_array().is_some_and(|keys| are_distinct_texts(keys)),
-        "enum" => value.as_array().is_some_and(|some| !some.is_empty() && are_distinct_texts(some)),
-        "minimum" | "maximum" => value.is_number(),
-        "title" | "description" | "$comment" => value.is_string(),
-        "deprecated" | "readOnly" | "writeOnly" => value.is_boolean(),
-        "examples" => value.is_array(),
-        "$ref" => value.as_str().is_some_and(|reference| target(root, reference).is_some()),
-        // The whole file may have a name: references within it stay what they are.
-        "$id" => depth == 0 && value.as_str().is_some_and(|id| id.starts_with("http") && !id.contains('#')),
-        // Words of other programs mean nothing.
-        other => !other.starts_with('$') && !OTHER_KEYWORDS.contains(&other),
-    })
+
+    fn is_plain_target(&mut self, reference: &'a str, depth: usize) -> bool {
+        let Some(schema) = target(self.root, reference) else { return false };
+        !self.targets.insert(reference) || self.is_plain(schema, depth)
+    }
+
+    /// Whether a pattern means the same to all engines, for printable ASCII text.
+    fn is_simple(&mut self, pattern: &str) -> bool {
+        if self.patterns.contains_key(pattern) {
+            return true;
+        }
+        let mut rest = pattern.as_bytes().iter();
+        while let Some(&byte) = rest.next() {
+            let is_simple = match byte {
+                b'\\' => rest.next().is_some_and(|escaped| b".-/+*?()[]{}|^$".contains(escaped)),
+                // Within brackets some engines know operators and names: `[[:alpha:]]`, `[a&&b]`.
+                b'[' => !rest.as_slice().starts_with(b"["),
+                // Groups have no names or flags, and nothing is asked about what stands around them.
+                b'(' => !rest.as_slice().starts_with(b"?"),
+                b'&' | b'~' | b'#' | b':' => false,
+                byte => matches!(byte, b' '..=b'~'),
+            };
+            if !is_simple {
+                return false;
+            }
+        }
+        match pattern.len() <= PATTERN_BYTES_MAX && !pattern.contains("--") && !pattern.contains("{,") {
+            true => match Regex::new(pattern) {
+                Ok(regex) => self.patterns.insert(pattern.to_owned(), regex).is_none(),
+                Err(_) => false,
+            },
+            false => false,
+        }
+    }
 }
 
 fn is_type(json: &Json) -> bool {
     json.as_str().is_some_and(|name| TYPES.contains(&name))
 }
 
-fn are_distinct_texts(items: &[Json]) -> bool {
-    items.len() <= LIST_MAX && items.iter().enumerate().all(|(i, item)| item.is_string() && !items[..i].contains(item))
+fn are_distinct(items: &[Json]) -> bool {
+    items.len() <= LIST_MAX && items.iter().enumerate().all(|(i, item)| !items[..i].contains(item))
 }
 
-/// What a reference to a definition of the same file leads to.
+/// Whether it is clear what equals it: lists and objects need more than a look, and so do fractions.
+fn is_comparable(json: &Json) -> bool {
+    match json {
+        Json::Null | Json::Bool(_) | Json::String(_) => true,
+        Json::Number(number) => number.as_i64().is_some_and(|n| (n as f64).abs() < EXACT_MAX),
+        Json::Array(_) | Json::Object(_) => false,
+    }
+}
+
+fn equals(json: &Json, node: &Node) -> bool {
+    match (json, &node.value) {
+        (Json::Null, Value::Null) => true,
+        (Json::Bool(a), Value::Bool(b)) => a == b,
+        (Json::String(a), Value::Str(b)) => **a == **b,
+        (Json::Number(a), _) => number(node).is_some_and(|b| a.as_f64() == Some(b)),
+        _ => false,
+    }
+}
+
+/// What a reference within the same file leads to.
 fn target<'a>(root: &'a Json, reference: &str) -> Option<&'a Json> {
-    let (section, name) = reference.strip_prefix("#/")?.split_once('/')?;
-    let is_plain = !name.contains(['/', '~', '%', '#']) && matches!(section, "definitions" | "$defs");
-    root.as_object().filter(|_| is_plain)?.get(section)?.get(name)
+    let path = reference.strip_prefix("#/")?;
+    let is_plain = !path.contains(['~', '%', '#']);
+    path.split('/').filter(|_| is_plain).try_fold(root, |json, name| json.as_object()?.get(name)).filter(|_| is_plain)
 }
 
 /// One run over values.
 struct Check<'a> {
     root: &'a Json,
+    patterns: &'a HashMap<String, Regex>,
     steps: usize,
     /// Something could not be decided, so that even a "no" within the schema says nothing.
     is_unsure: bool,
@@ -156,23 +252,47 @@ impl<'a> Check<'a> {
             ("properties", Value::Map(map)) => map
                 .iter()
                 .all(|(key, entry)| value.get(&**key).is_none_or(|schema| self.fits(schema, &entry.node, depth))),
-            ("additionalProperties", Value::Map(map)) => map
-                .iter()
-                .filter(|(key, _)| schema.get("properties").is_none_or(|known| known.get(&***key).is_none()))
-                .all(|(_, entry)| self.fits(value, &entry.node, depth)),
+            ("patternProperties", Value::Map(map)) => {
+                let patterns = value.as_object().into_iter().flatten();
+                patterns.into_iter().all(|(pattern, schema)| {
+                    map.iter().all(|(key, entry)| !self.matches(pattern, key) || self.fits(schema, &entry.node, depth))
+                })
+            }
+            ("additionalProperties", Value::Map(map)) => map.iter().all(|(key, entry)| {
+                let is_known = schema.get("properties").is_some_and(|known| known.get(&**key).is_some());
+                let patterns = schema.get("patternProperties").and_then(Json::as_object).into_iter().flatten();
+                is_known
+                    || patterns.into_iter().any(|(pattern, _)| self.matches(pattern, key))
+                    || self.fits(value, &entry.node, depth)
+            }),
             ("items", Value::Seq(items)) => items.iter().all(|item| self.fits(value, item, depth)),
-            ("enum", Value::Str(own)) => some.iter().any(|one| text(one) == &**own),
-            ("enum", _) => false,
-            ("minimum" | "maximum", _) => match (number(node), value.as_f64()) {
-                (None, _) => true,
-                (Some(own), Some(limit)) if own.abs() < EXACT_MAX && limit.abs() < EXACT_MAX => {
-                    if keyword == "minimum" { own >= limit } else { own <= limit }
+            ("enum", _) => some.iter().any(|one| equals(one, node)),
+            ("const", _) => equals(value, node),
+            ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum", _) => {
+                match (number(node), value.as_f64()) {
+                    (None, _) => true,
+                    (Some(own), Some(limit)) if own.abs() < EXACT_MAX && limit.abs() < EXACT_MAX => match keyword {
+                        "minimum" => own >= limit,
+                        "maximum" => own <= limit,
+                        "exclusiveMinimum" => own > limit,
+                        _ => own < limit,
+                    },
+                    _ => {
+                        self.is_unsure = true;
+                        false
+                    }
                 }
-                _ => {
-                    self.is_unsure = true;
-                    false
-                }
-            },
+            }
+            ("minLength", Value::Str(own)) => !is_fewer(own.chars().count(), value),
+            ("maxLength", Value::Str(own)) => !is_more(own.chars().count(), value),
+            ("minItems", Value::Seq(items)) => !is_fewer(items.len(), value),
+            ("maxItems", Value::Seq(items)) => !is_more(items.len(), value),
+            ("pattern", Value::Str(own)) => self.matches(text(value), own),
+            ("not", _) => !self.fits(value, node, depth),
+            ("if", _) => {
+                let branch = if self.fits(value, node, depth) { "then" } else { "else" };
+                schema.get(branch).is_none_or(|schema| self.fits(schema, node, depth))
+            }
             ("anyOf", _) => some.iter().any(|schema| self.fits(schema, node, depth)),
             ("allOf", _) => some.iter().all(|schema| self.fits(schema, node, depth)),
             ("oneOf", _) => some.iter().filter(|schema| self.fits(schema, node, depth)).count() == 1,
@@ -180,6 +300,26 @@ impl<'a> Check<'a> {
             _ => true,
         }
     }
+
+    fn matches(&mut self, pattern: &str, text: &str) -> bool {
+        match self.patterns.get(pattern) {
+            Some(regex) if text.len() <= PATTERN_TEXT_BYTES_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
+                regex.is_match(text)
+            }
+            _ => {
+                self.is_unsure = true;
+                false
+            }
+        }
+    }
+}
+
+fn is_fewer(count: usize, limit: &Json) -> bool {
+    limit.as_u64().is_some_and(|limit| (count as u64) < limit)
+}
+
+fn is_more(count: usize, limit: &Json) -> bool {
+    limit.as_u64().is_some_and(|limit| (count as u64) > limit)
 }
 
 fn text(json: &Json) -> &str {
@@ -217,9 +357,16 @@ mod tests {
     use crate::error::Source;
     use crate::yaml::{Numbers, from_json};
 
-    fn fits_plainly(schema: &Json, values: &Json) -> Option<bool> {
+    const DRAFTS: [(Draft, &str); 4] = [
+        (Draft::Draft6, "http://json-schema.org/draft-06/schema#"),
+        (Draft::Draft7, "http://json-schema.org/draft-07/schema#"),
+        (Draft::Draft201909, "https://json-schema.org/draft/2019-09/schema"),
+        (Draft::Draft202012, "https://json-schema.org/draft/2020-12/schema"),
+    ];
+
+    fn fits_plainly(schema: &Json, draft: Draft, values: &Json) -> Option<bool> {
         let values = from_json("values", &values.to_string(), Numbers::Float64).unwrap();
-        Some(PlainSchema::new(schema.clone())?.fits(&values))
+        Some(PlainSchema::new(schema.clone(), draft)?.fits(&values))
     }
 
     #[test]
@@ -253,13 +400,41 @@ mod tests {
             // A number that a float does not hold exactly is none to say no to, either.
             (r#"{"oneOf": [{"type": "number"}, {"minimum": 36028797018963968}]}"#, "36028797018963967", Some(false)),
             (r##"{"$ref": "#/$defs/b", "$defs": {"a": true}}"##, "1", None),
-            (r#"{"properties": {"a": {"pattern": "a"}}}"#, "1", None),
+            (r##"{"$ref": "#/x/y", "x": {"y": {"type": "integer"}}}"##, "1", Some(true)),
+            (r##"{"$ref": "#/x/y", "x": {"y": {"format": "date"}}}"##, "1", None),
+            (r##"{"$ref": "#/x/y", "x": {"y": {"$ref": "#/x/y"}}}"##, "1", Some(false)),
+            (r#"{"pattern": "^a[b-d]+$"}"#, "\"abcd\"", Some(true)),
+            (r#"{"pattern": "^a[b-d]+$"}"#, "\"abcde\"", Some(false)),
+            (r#"{"not": {"pattern": "."}}"#, "\"\\r\"", Some(false)),
+            (r#"{"not": {"pattern": "b"}, "minLength": 1, "maxLength": 1}"#, "\"é\"", Some(false)),
+            (r#"{"minLength": 1, "maxLength": 1}"#, "\"é\"", Some(true)),
+            (r#"{"minItems": 1, "maxItems": 2}"#, "[1, 2, 3]", Some(false)),
+            (
+                r#"{"patternProperties": {"^a": {"type": "null"}}, "additionalProperties": false}"#,
+                r#"{"ab": null}"#,
+                Some(true),
+            ),
+            (
+                r#"{"patternProperties": {"^a": {"type": "null"}}, "additionalProperties": false}"#,
+                r#"{"b": null}"#,
+                Some(false),
+            ),
+            (r#"{"if": {"const": 1}, "then": false, "else": {"enum": [true, null, 2]}}"#, "2", Some(true)),
+            (r#"{"if": {"const": 1}, "then": false, "else": {"enum": [true, null, 2]}}"#, "1", Some(false)),
+            (r#"{"exclusiveMinimum": 1}"#, "1", Some(false)),
+            (r#"{"properties": {"a": {"pattern": "\\d"}}}"#, "1", None),
+            (r#"{"properties": {"a": {"pattern": "(?=a)"}}}"#, "1", None),
+            (r#"{"properties": {"a": {"enum": [[1]]}}}"#, "1", None),
             (r#"{"properties": {"a": {"type": "integr"}}}"#, "1", None),
             (r#"{"properties": {"a": {"items": [true]}}}"#, "1", None),
         ] {
-            let got = fits_plainly(&serde_json::from_str(schema).unwrap(), &serde_json::from_str(values).unwrap());
-            assert_eq!(got, expected, "{schema} {values}");
+            let (schema, values) = (serde_json::from_str(schema).unwrap(), serde_json::from_str(values).unwrap());
+            assert_eq!(fits_plainly(&schema, Draft::Draft202012, &values), expected, "{schema} {values}");
         }
+        // Older drafts read nothing beside a reference.
+        let schema = serde_json::json!({"$ref": "#/definitions/a", "type": "null", "definitions": {"a": true}});
+        assert_eq!(fits_plainly(&schema, Draft::Draft7, &Json::Null), None);
+        assert_eq!(fits_plainly(&schema, Draft::Draft201909, &Json::Null), Some(true));
     }
 
     fn values() -> impl Strategy<Value = Json> {
@@ -268,7 +443,7 @@ mod tests {
             any::<bool>().prop_map(Json::from),
             (-3..3_i64).prop_map(Json::from),
             Just(Json::from(1.5)),
-            "[ab]".prop_map(Json::from),
+            "[ab]{0,2}|é".prop_map(Json::from),
         ];
         leaf.prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
@@ -287,7 +462,12 @@ mod tests {
                 .prop_map(|names| serde_json::json!({"type": names})),
             prop::collection::vec("[ab]", 0..3).prop_map(|names| serde_json::json!({"required": names})),
             prop::collection::vec("[ab]", 0..3).prop_map(|names| serde_json::json!({"enum": names})),
-            (word(&["minimum", "maximum"]), -2..2_i64).prop_map(|(name, n)| serde_json::json!({name: n})),
+            (word(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "const"]), -2..2_i64)
+                .prop_map(|(name, n)| serde_json::json!({name: n})),
+            (word(&["minLength", "maxLength", "minItems", "maxItems"]), 0..3_i64)
+                .prop_map(|(name, n)| serde_json::json!({name: n})),
+            word(&["a", "^b$", "[^a]", "(a|b)b*", "a{2}", "[", "\\."]).prop_map(|p| serde_json::json!({"pattern": p})),
+            prop::collection::vec(values(), 0..3).prop_map(|some| serde_json::json!({"enum": some})),
             word(&["a", "b", "c"]).prop_map(|name| serde_json::json!({"$ref": format!("#/$defs/{name}")})),
             word(&["title", "default", "pattern", "x"]).prop_map(|name| serde_json::json!({name: "a"})),
             Just(serde_json::json!(5)),
@@ -299,6 +479,12 @@ mod tests {
                 (inner.clone(), named, word(&["properties", "$defs"])).prop_map(|(rest, properties, name)| {
                     serde_json::json!({name: properties, "additionalProperties": rest})
                 }),
+                (inner.clone(), inner.clone(), word(&["a", "^b$", "."])).prop_map(|(rest, schema, pattern)| {
+                    serde_json::json!({"patternProperties": {pattern: schema}, "additionalProperties": rest})
+                }),
+                (inner.clone(), inner.clone(), inner.clone())
+                    .prop_map(|(a, b, c)| serde_json::json!({"if": a, "then": b, "else": c})),
+                inner.clone().prop_map(|schema| serde_json::json!({"not": schema})),
                 inner.clone().prop_map(|items| serde_json::json!({"items": items})),
                 (word(&["anyOf", "allOf", "oneOf"]), prop::collection::vec(inner, 0..3))
                     .prop_map(|(name, some)| serde_json::json!({name: some})),
@@ -310,11 +496,20 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn what_fits_plainly_fits(mut schema in schemas(), a in schemas(), b in schemas(), values in values()) {
+        fn what_fits_plainly_fits(
+            mut schema in schemas(),
+            a in schemas(),
+            b in schemas(),
+            values in values(),
+            (draft, address) in prop::sample::select(&DRAFTS[..]),
+        ) {
             if let Some(object) = schema.as_object_mut() {
                 object.insert("$defs".into(), serde_json::json!({"a": a, "b": b}));
             }
-            if fits_plainly(&schema, &values) == Some(true) {
+            if fits_plainly(&schema, draft, &values) == Some(true) {
+                if let Some(object) = schema.as_object_mut() {
+                    object.insert("$schema".into(), address.into());
+                }
                 let schema = Schema::new(Source::new("values.schema.json", schema.to_string()));
                 let (unfit, warnings) = schema.check(&values).unwrap();
                 prop_assert!(unfit.is_empty() && warnings.is_empty(), "{unfit:?} {warnings:?}");

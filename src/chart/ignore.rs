@@ -58,17 +58,17 @@ impl Rules {
         if rule.is_empty() || rule.starts_with('#') {
             return Ok(());
         }
-        if rule.contains("**") {
+        if rule.contains('*') && rule.contains("**") {
             return Err("`**` is not supported in .helmignore".into());
         }
         let bad = |BadPattern| format!("`{rule}` is not a pattern");
-        tokens(rule).map_err(bad)?;
+        Pattern::of(rule).map_err(bad)?;
         let (negated, rule) = rule.strip_prefix('!').map_or((false, rule), |rest| (true, rest));
         let (folders_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rest| (true, rest));
         let (rooted, rule) = rule.strip_prefix('/').map_or((false, rule), |rest| (true, rest));
         self.rules.push(Rule {
-            // Without what stands before and after it, a pattern is one still.
-            pattern: Pattern::of(tokens(rule).unwrap_or_default()),
+            // What is left of `\/` is none, and matches nothing.
+            pattern: Pattern::of(rule).unwrap_or(Pattern::Text(String::new())),
             negated,
             folders_only,
             whole_path: rooted || rule.contains('/'),
@@ -83,21 +83,15 @@ impl Rules {
 
     /// Whether exactly this file or folder is left out; the folders above it have been asked about.
     pub(super) fn leaves_out(&self, path: &str, is_folder: bool) -> bool {
+        let name = &path[path.bytes().rposition(|byte| byte == b'/').map_or(0, |slash| slash + 1)..];
         for rule in &self.rules {
             let applies = is_folder || !rule.folders_only;
-            let matched = applies && rule.matches(path);
+            let matched = applies && rule.pattern.matches(if rule.whole_path { path } else { name });
             if rule.negated != matched && (applies || rule.negated) {
                 return true;
             }
         }
         false
-    }
-}
-
-impl Rule {
-    fn matches(&self, path: &str) -> bool {
-        let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
-        self.pattern.matches(subject)
     }
 }
 
@@ -112,16 +106,13 @@ enum Pattern {
 }
 
 impl Pattern {
-    fn of(tokens: Vec<Token>) -> Pattern {
-        let text = |tokens: &[Token]| {
-            let chars = tokens.iter().map(|token| if let Token::Char(c) = token { Some(*c) } else { None });
-            chars.collect::<Option<String>>()
-        };
-        match (text(&tokens), tokens.split_first()) {
-            (Some(text), _) => Pattern::Text(text),
-            (None, Some((Token::Star, rest))) => text(rest).map_or(Pattern::Tokens(tokens), Pattern::Ending),
-            _ => Pattern::Tokens(tokens),
-        }
+    fn of(pattern: &str) -> Result<Pattern, BadPattern> {
+        let is_text = |pattern: &&str| !pattern.bytes().any(|byte| b"*?[\\".contains(&byte));
+        Ok(match pattern.strip_prefix('*').filter(is_text) {
+            Some(ending) => Pattern::Ending(ending.to_owned()),
+            None if is_text(&pattern) => Pattern::Text(pattern.to_owned()),
+            None => Pattern::Tokens(tokens(pattern)?),
+        })
     }
 
     /// As [`matches()`].
@@ -297,9 +288,8 @@ mod tests {
     }
 
     fn glob_match(pattern: &str, name: &str) -> Result<bool, BadPattern> {
-        let pattern = tokens(pattern)?;
-        let matched = matches(&pattern, name);
-        assert_eq!(Pattern::of(pattern).matches(name), matched, "{name}");
+        let matched = matches(&tokens(pattern)?, name);
+        assert_eq!(Pattern::of(pattern).unwrap().matches(name), matched, "{name}");
         Ok(matched)
     }
 

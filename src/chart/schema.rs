@@ -90,7 +90,7 @@ fn plain(source: &Arc<Source>) -> Option<PlainSchema> {
     let mut schema = serde_json::from_str(&source.text).ok()?;
     let mut warnings = Vec::new();
     let draft = take_draft(&mut schema, source, &mut warnings);
-    if draft == Draft::Draft4 || !warnings.is_empty() { None } else { PlainSchema::new(schema) }
+    if warnings.is_empty() { PlainSchema::new(schema, draft) } else { None }
 }
 
 fn compile(source: &Arc<Source>) -> Result<Compiled, Diagnostic> {

@@ -1,7 +1,7 @@
 //! Where everything is printed: results on standard output, diagnostics on standard error, colour where it shows.
 
 use std::cell::Cell;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 
 use anstream::ColorChoice;
@@ -73,12 +73,22 @@ impl Output {
 
     /// Writes to standard output. A reader that has gone away (`| head`) ends the writing, silently.
     pub fn text(&self, text: &str) {
+        self.pieces([text]);
+    }
+
+    /// Writes a text that is in pieces; megabytes need not be put together for it.
+    pub fn pieces<'t>(&self, pieces: impl IntoIterator<Item = &'t str>) {
+        /// Longer pieces are written as they are, shorter ones together.
+        const BUFFER_BYTES: usize = 16 << 10;
         if self.closed.get() {
             return;
         }
-        let mut stdout = std::io::stdout().lock();
-        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        let mut stdout = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout().lock());
+        let mut pieces = pieces.into_iter();
+        if pieces.try_for_each(|piece| stdout.write_all(piece.as_bytes())).and_then(|()| stdout.flush()).is_err() {
             self.closed.set(true);
+            // What is left has no reader.
+            let _ = stdout.into_parts();
         }
     }
 

@@ -1,5 +1,6 @@
 //! `kcfg template`: one chart on standard output, in the form of `helm template`, so that the two can be compared.
 
+use std::borrow::Cow;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,7 +71,12 @@ pub fn run(dir: &Path, args: &Args, output: &Output) -> Result<Status, Vec<Diagn
     // What is large lives to the end of the process: to take it apart node by node is a tenth of the whole run.
     let sorted_and_crds = ManuallyDrop::new(result?);
     let (sorted, crds) = &*sorted_and_crds;
-    output.text(&print(args, sorted, crds)?);
+    let pieces = print(args, sorted, crds);
+    if args.show_only.is_empty() {
+        output.pieces(pieces.iter().map(AsRef::as_ref));
+    } else {
+        output.text(&show_only(&args.show_only, &pieces.concat())?);
+    }
     Ok(Status::Fine)
 }
 
@@ -171,35 +177,44 @@ fn collect_crds(chart: &PreparedChart, crds: &mut Crds) {
 /// What Helm puts before each document, up to its path.
 const SOURCE_LINES: &str = "---\n# Source: ";
 
-/// The output in Helm's form.
-fn print(args: &Args, sorted: &Sorted, crds: &Crds) -> Result<String, Vec<Diagnostic>> {
-    let manifests = sorted.manifests.iter().chain(&sorted.hooks);
-    let bytes = manifests.map(|manifest| SOURCE_LINES.len() + manifest.path.len() + manifest.text().len() + 2);
-    let mut text = String::with_capacity(bytes.sum::<usize>() + 1);
-    let add = |text: &mut String, path: &str, document: &str| {
-        text.push_str(SOURCE_LINES);
-        text.push_str(path);
-        text.push('\n');
-        text.push_str(document);
-        text.push('\n');
+/// The output in Helm's form, in pieces.
+fn print<'a>(args: &Args, sorted: &'a Sorted, crds: &'a Crds) -> Vec<Cow<'a, str>> {
+    let mut pieces: Vec<Cow<'a, str>> = Vec::new();
+    let mut add = |path: &'a str, document: Cow<'a, str>| {
+        pieces.extend([SOURCE_LINES.into(), path.into(), "\n".into(), document, "\n".into()]);
     };
     for (path, bytes) in crds {
-        add(&mut text, path, &String::from_utf8_lossy(bytes));
+        add(path, String::from_utf8_lossy(bytes));
     }
     for manifest in &sorted.manifests {
-        add(&mut text, &manifest.path, manifest.text());
+        add(&manifest.path, manifest.text().into());
     }
     // It begins with `---`, or is empty: there are blanks at its end only.
-    text.truncate(text.trim_end().len());
-    text.push('\n');
+    while let Some(last) = pieces.pop() {
+        let length = last.trim_end().len();
+        if length > 0 {
+            pieces.push(match last {
+                Cow::Borrowed(text) => Cow::Borrowed(&text[..length]),
+                Cow::Owned(text) => Cow::Owned(text[..length].to_owned()),
+            });
+            break;
+        }
+    }
+    pieces.push("\n".into());
     if !args.no_hooks {
         for hook in &sorted.hooks {
             if !(args.skip_tests && hook.hook.contains(&HookEvent::Test)) {
-                add(&mut text, &hook.path, hook.text());
+                pieces.extend([
+                    SOURCE_LINES.into(),
+                    hook.path.as_str().into(),
+                    "\n".into(),
+                    hook.text().into(),
+                    "\n".into(),
+                ]);
             }
         }
     }
-    if args.show_only.is_empty() { Ok(text) } else { show_only(&args.show_only, &text) }
+    pieces
 }
 
 /// The documents whose `# Source:` path below the chart matches one of the globs, in the order of the globs.

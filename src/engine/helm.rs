@@ -268,7 +268,7 @@ fn run(
                 if unit.path.ends_with(NOTES_SUFFIX) {
                     continue;
                 }
-                let text = if text.contains(NO_VALUE) { text.replace(NO_VALUE, "") } else { text };
+                let text = if text.contains(NO_VALUE) { text.replace(NO_VALUE, "").into() } else { text };
                 let template = unit.template.source.clone();
                 output.files.push(RenderedFile { path: (*unit.path).to_owned(), template, text });
             }

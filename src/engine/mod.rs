@@ -111,7 +111,7 @@ pub struct RenderedFile {
     /// The template's own text, for diagnostics.
     pub template: Arc<Source>,
     /// The rendered text.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// A call that asked for randomness or the time.

@@ -117,7 +117,7 @@ impl TeraEngine {
                 findings.extend(reporter.diagnostics(&error, name));
             } else {
                 let path = format!("{}/{TEMPLATES}{name}", at.prepared.full_path);
-                out.files.push(RenderedFile { path, template, text: limited.into_text() });
+                out.files.push(RenderedFile { path, template, text: limited.into_text().into() });
             }
         }
         for subchart in &at.prepared.dependencies {

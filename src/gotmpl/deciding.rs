@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::ast::{Branch, Command, Expr, ExprKind, Node, Pipe, Segment, Span};
+use super::ast::{Branch, Command, Expr, ExprKind, Id, List, Node, Pipe, Span, Tree};
 use super::error::Site;
 use super::set::TemplateSet;
 
@@ -21,8 +21,8 @@ impl TemplateSet {
     /// that only `tpl` saw.
     pub fn deciding_values(&self, site: &Site) -> DecidingValues {
         let mut found = DecidingValues::default();
-        for body in self.bodies().filter(|body| Arc::ptr_eq(&body.text.text, &site.text.text)) {
-            if search(&body.nodes, site.span, &mut found) {
+        for body in self.bodies().filter(|body| Arc::ptr_eq(&body.text().text, &site.text.text)) {
+            if search(&body.tree, body.nodes, site.span, &mut found) {
                 break;
             }
         }
@@ -33,66 +33,67 @@ impl TemplateSet {
 type Paths = Vec<Vec<Arc<str>>>;
 
 /// Whether the call is in one of the nodes. The values are added on the way back, so the nearest come first.
-fn search(nodes: &[Node], call: Span, found: &mut DecidingValues) -> bool {
-    nodes.iter().any(|node| match node {
+fn search(tree: &Tree, nodes: List<Node>, call: Span, found: &mut DecidingValues) -> bool {
+    tree[nodes].iter().any(|node| match *node {
         Node::Text(_) | Node::Break | Node::Continue => false,
-        Node::Action(pipe) => in_pipe(pipe, call, found),
-        Node::Template(template) => template.pipe.as_ref().is_some_and(|pipe| in_pipe(pipe, call, found)),
-        Node::If(branch) | Node::With(branch) => in_branch(branch, call, true, found),
-        Node::Range(branch) => in_branch(branch, call, false, found),
+        Node::Action(pipe) => in_pipe(tree, pipe, call, found),
+        Node::Template(template) => tree[template].pipe.is_some_and(|pipe| in_pipe(tree, pipe, call, found)),
+        Node::If(branch) | Node::With(branch) => in_branch(tree, &tree[branch], call, true, found),
+        Node::Range(branch) => in_branch(tree, &tree[branch], call, false, found),
     })
 }
 
-fn in_branch(branch: &Branch, call: Span, is_condition: bool, found: &mut DecidingValues) -> bool {
-    if in_pipe(&branch.pipe, call, found) {
+fn in_branch(tree: &Tree, branch: &Branch, call: Span, is_condition: bool, found: &mut DecidingValues) -> bool {
+    if in_pipe(tree, branch.pipe, call, found) {
         return true;
     }
-    let is_not = says_not(&branch.pipe);
-    let is_there = search(&branch.then, call, found);
-    if !is_there && !search(&branch.otherwise, call, found) {
+    let is_not = says_not(tree, branch.pipe);
+    let is_there = search(tree, branch.then, call, found);
+    if !is_there && !search(tree, branch.otherwise, call, found) {
         return false;
     }
     if is_condition {
         // Of `if A else B`, A is what B does without.
         let list = if is_there == is_not { &mut found.instead } else { &mut found.because };
-        add_pipe(&branch.pipe, call, list);
+        add_pipe(tree, branch.pipe, call, list);
     }
     true
 }
 
-fn in_pipe(pipe: &Pipe, call: Span, found: &mut DecidingValues) -> bool {
-    let is_inside = pipe.span.start <= call.start && call.end <= pipe.span.end;
+fn in_pipe(tree: &Tree, pipe: Id<Pipe>, call: Span, found: &mut DecidingValues) -> bool {
+    let span = tree[pipe].span;
+    let is_inside = span.start <= call.start && call.end <= span.end;
     if is_inside {
-        add_pipe(pipe, call, &mut found.instead);
+        add_pipe(tree, pipe, call, &mut found.instead);
     }
     is_inside
 }
 
-fn says_not(pipe: &Pipe) -> bool {
-    let is_not = |expr: &Expr| matches!(&expr.kind, ExprKind::Function(f) if matches!(f.name(), "not" | "empty"));
-    pipe.commands.iter().any(|command| is_not(&command.args[0]))
+fn says_not(tree: &Tree, pipe: Id<Pipe>) -> bool {
+    let is_not = |expr: &Expr| matches!(expr.kind, ExprKind::Function(f) if matches!(f.name(), "not" | "empty"));
+    tree[tree[pipe].commands].iter().any(|command| is_not(&tree[command.args][0]))
 }
 
-fn add_pipe(pipe: &Pipe, call: Span, found: &mut Paths) {
-    for command in pipe.commands.iter().filter(|command| command.span != call) {
-        add_command(command, call, found);
+fn add_pipe(tree: &Tree, pipe: Id<Pipe>, call: Span, found: &mut Paths) {
+    for command in tree[tree[pipe].commands].iter().filter(|command| command.span != call) {
+        add_command(tree, command, call, found);
     }
 }
 
-fn add_command(command: &Command, call: Span, found: &mut Paths) {
-    if let Some(path) = looked_up(command) {
+fn add_command(tree: &Tree, command: &Command, call: Span, found: &mut Paths) {
+    if let Some(path) = looked_up(tree, command) {
         add(path, found);
         return;
     }
-    for arg in &command.args {
-        match &arg.kind {
-            ExprKind::Pipe(pipe) => add_pipe(pipe, call, found),
+    for arg in &tree[command.args] {
+        match arg.kind {
+            ExprKind::Pipe(pipe) => add_pipe(tree, pipe, call, found),
             ExprKind::Chain { base, .. } => {
-                if let ExprKind::Pipe(pipe) = &base.kind {
-                    add_pipe(pipe, call, found);
+                if let ExprKind::Pipe(pipe) = tree[base].kind {
+                    add_pipe(tree, pipe, call, found);
                 }
             }
-            _ => add(path_of(arg).unwrap_or_default(), found),
+            _ => add(path_of(tree, arg).unwrap_or_default(), found),
         }
     }
 }
@@ -104,29 +105,30 @@ fn add(path: Vec<Arc<str>>, found: &mut Paths) {
 }
 
 /// `get .Values.a "b"`, `index .Values "a" "b"`, `hasKey .Values.a "b"`.
-fn looked_up(command: &Command) -> Option<Vec<Arc<str>>> {
-    let [Expr { kind: ExprKind::Function(callee), .. }, map, keys @ ..] = &command.args[..] else { return None };
+fn looked_up(tree: &Tree, command: &Command) -> Option<Vec<Arc<str>>> {
+    let [Expr { kind: ExprKind::Function(callee), .. }, map, keys @ ..] = &tree[command.args] else { return None };
     if !matches!(callee.name(), "get" | "index" | "hasKey") {
         return None;
     }
     let keys: Option<Vec<Arc<str>>> = keys
         .iter()
-        .map(|key| match &key.kind {
-            ExprKind::Str(text) => Some(text.clone()),
+        .map(|key| match key.kind {
+            ExprKind::Str(text) => Some(tree[text].clone()),
             _ => None,
         })
         .collect();
-    Some(path_of(map)?.into_iter().chain(keys?).collect())
+    Some(path_of(tree, map)?.into_iter().chain(keys?).collect())
 }
 
 /// What follows `.Values` in a path, if it is in it.
-fn path_of(expr: &Expr) -> Option<Vec<Arc<str>>> {
-    let segments: &[Segment] = match &expr.kind {
+fn path_of(tree: &Tree, expr: &Expr) -> Option<Vec<Arc<str>>> {
+    let path = match expr.kind {
         ExprKind::Field(path) | ExprKind::Variable { path, .. } => path,
         _ => return None,
     };
-    let at = segments.iter().position(|segment| &*segment.name == "Values")?;
-    Some(segments[at + 1..].iter().map(|segment| segment.name.clone()).collect())
+    let mut names = tree[path].iter().map(|segment| segment.name(&tree.text));
+    names.find(|name| *name == "Values")?;
+    Some(names.map(Into::into).collect())
 }
 
 #[cfg(test)]

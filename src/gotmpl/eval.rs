@@ -1,7 +1,7 @@
 //! Evaluating what stands in an action: pipelines, fields, method and function calls, with the type checks that
 //! Go's reflection makes.
 
-use super::ast::{Callee, Command, Expr, ExprKind, Number, Pipe, Segment};
+use super::ast::{Callee, Command, Expr, ExprKind, List, Number, Pipe, Segment, Tree};
 use super::builtins::Builtin;
 use super::error::{Culprit, Error};
 use super::exec::{Executor, Operand, Result};
@@ -16,16 +16,16 @@ struct Piped<'e> {
 }
 
 impl Executor<'_> {
-    pub(super) fn pipeline(&mut self, dot: &Operand, pipe: &Pipe) -> Result<Operand> {
+    pub(super) fn pipeline(&mut self, tree: &Tree, dot: &Operand, pipe: &Pipe) -> Result<Operand> {
         let mut piped: Option<Piped<'_>> = None;
-        for command in &pipe.commands {
-            let value = self.command(dot, command, piped)?;
+        for command in &tree[pipe.commands] {
+            let value = self.command(tree, dot, command, piped)?;
             // A nil that was read from a map or list is from here on nothing at all.
             let value = value.filter(|value| !matches!(value, Value::Nil));
             piped = Some(Piped { value, from: command });
         }
         let value = piped.and_then(|piped| piped.value);
-        for name in &pipe.declared {
+        for name in &tree[pipe.declared] {
             if pipe.is_assignment {
                 self.assign(*name, value.clone(), pipe.span)?;
             } else {
@@ -35,66 +35,66 @@ impl Executor<'_> {
         Ok(value)
     }
 
-    fn command(&mut self, dot: &Operand, command: &Command, piped: Option<Piped<'_>>) -> Result<Operand> {
-        let first = &command.args[0];
-        let args = &command.args[1..];
-        match &first.kind {
-            ExprKind::Field(path) => return self.path(dot, dot, path, args, piped),
+    fn command(&mut self, tree: &Tree, dot: &Operand, command: &Command, piped: Option<Piped<'_>>) -> Result<Operand> {
+        let args = &tree[command.args];
+        let (first, args) = (&args[0], &args[1..]);
+        match first.kind {
+            ExprKind::Field(path) => return self.path(tree, dot, dot, &tree[path], args, piped),
             ExprKind::Chain { base, path } => {
-                let receiver = self.chain_base(dot, base)?;
-                return self.path(dot, &receiver, path, args, piped);
+                let receiver = self.operand(tree, dot, &tree[base])?;
+                return self.path(tree, dot, &receiver, &tree[path], args, piped);
             }
             ExprKind::Variable { id, path } if !path.is_empty() => {
-                let receiver = self.variable_value(*id, first)?;
-                return self.path(dot, &receiver, path, args, piped);
+                let receiver = self.variable_value(id, first)?;
+                return self.path(tree, dot, &receiver, &tree[path], args, piped);
             }
-            ExprKind::Function(callee) => return self.function(dot, *callee, command, args, piped),
+            ExprKind::Function(callee) => return self.function(tree, dot, callee, command, args, piped),
             _ => {}
         }
         if !args.is_empty() || piped.is_some() {
-            let shown = match &first.kind {
-                ExprKind::Pipe(pipe) => pipe.span,
+            let shown = match first.kind {
+                ExprKind::Pipe(pipe) => tree[pipe].span,
                 _ => first.span,
             };
-            let shown = shown.of(&self.body.text.text);
+            let shown = shown.of(&self.body.text().text);
             return Err(self.error(first.span, format!("can't give argument to non-function {shown}")));
         }
-        match &first.kind {
-            ExprKind::Pipe(pipe) => self.parenthesized(dot, pipe),
+        match first.kind {
+            ExprKind::Pipe(pipe) => self.parenthesized(tree, dot, &tree[pipe]),
             ExprKind::Nil => Err(self.error(first.span, "nil is not a command")),
-            _ => self.operand(dot, first),
+            _ => self.operand(tree, dot, first),
         }
     }
 
-    fn parenthesized(&mut self, dot: &Operand, pipe: &Pipe) -> Result<Operand> {
+    fn parenthesized(&mut self, tree: &Tree, dot: &Operand, pipe: &Pipe) -> Result<Operand> {
         self.descend(pipe.span)?;
-        let value = self.pipeline(dot, pipe)?;
+        let value = self.pipeline(tree, dot, pipe)?;
         self.depth -= 1;
         Ok(value)
     }
 
     /// An operand where any type will do.
-    fn operand(&mut self, dot: &Operand, expr: &Expr) -> Result<Operand> {
-        match &expr.kind {
+    fn operand(&mut self, tree: &Tree, dot: &Operand, expr: &Expr) -> Result<Operand> {
+        match expr.kind {
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(None),
-            ExprKind::Bool(b) => Ok(Some(Value::Bool(*b))),
-            ExprKind::Number(number) => Ok(Some(ideal_constant(**number))),
-            ExprKind::Str(text) => Ok(Some(Value::Str(text.clone()))),
-            ExprKind::Bytes(bytes) => Ok(Some(Value::Bytes(bytes.clone()))),
-            ExprKind::Field(path) => self.path(dot, dot, path, &[], None),
+            ExprKind::Bool(b) => Ok(Some(Value::Bool(b))),
+            ExprKind::Number(number) => Ok(Some(ideal_constant(tree[number]))),
+            ExprKind::Str(text) => Ok(Some(Value::Str(tree[text].clone()))),
+            ExprKind::Bytes(bytes) => Ok(Some(Value::Bytes(tree[bytes].clone()))),
+            ExprKind::Field(path) => self.path(tree, dot, dot, &tree[path], &[], None),
             ExprKind::Variable { id, path } => {
-                let receiver = self.variable_value(*id, expr)?;
-                if path.is_empty() { Ok(receiver) } else { self.path(dot, &receiver, path, &[], None) }
+                let receiver = self.variable_value(id, expr)?;
+                if path.is_empty() { Ok(receiver) } else { self.path(tree, dot, &receiver, &tree[path], &[], None) }
             }
             ExprKind::Chain { base, path } => {
-                let receiver = self.chain_base(dot, base)?;
-                self.path(dot, &receiver, path, &[], None)
+                let receiver = self.operand(tree, dot, &tree[base])?;
+                self.path(tree, dot, &receiver, &tree[path], &[], None)
             }
-            ExprKind::Pipe(pipe) => self.parenthesized(dot, pipe),
+            ExprKind::Pipe(pipe) => self.parenthesized(tree, dot, &tree[pipe]),
             ExprKind::Function(callee) => {
-                let command = Command { span: expr.span, args: Box::default() };
-                self.function(dot, *callee, &command, &[], None)
+                let command = Command { span: expr.span, args: List::EMPTY };
+                self.function(tree, dot, callee, &command, &[], None)
             }
         }
     }
@@ -103,19 +103,16 @@ impl Executor<'_> {
         match self.variable(id) {
             Some(value) => Ok(value.clone()),
             None => {
-                let shown = expr.span.of(&self.body.text.text);
+                let shown = expr.span.of(&self.body.text().text);
                 Err(self.error(expr.span, format!("undefined variable: {shown}")))
             }
         }
     }
 
-    fn chain_base(&mut self, dot: &Operand, base: &Expr) -> Result<Operand> {
-        self.operand(dot, base)
-    }
-
     /// Follows a path of fields; the last one may be a method, which gets the arguments.
     fn path(
         &mut self,
+        tree: &Tree,
         dot: &Operand,
         receiver: &Operand,
         path: &[Segment],
@@ -127,11 +124,12 @@ impl Executor<'_> {
         for (i, segment) in path.iter().enumerate() {
             let current = if i == 0 { receiver } else { &value };
             let is_call = has_args && i == path.len() - 1;
+            let name = segment.name(&tree.text);
             value = match current {
                 None => None,
                 Some(Value::Map(map))
                     if map.map_type == MapType::Values
-                        && let Some(method) = Method::of(&segment.name) =>
+                        && let Some(method) = Method::of(name) =>
                 {
                     let map = map.clone();
                     let args = match is_call {
@@ -139,25 +137,25 @@ impl Executor<'_> {
                             let given = args.len() + usize::from(piped.is_some());
                             // Too many arguments are an error of their own, before any is looked at.
                             let params = if given == method.params().len() { method.params() } else { &[Param::Any] };
-                            self.typed_args(dot, params, given != method.params().len(), args, piped.take())?
+                            self.typed_args(tree, dot, params, given != method.params().len(), args, piped.take())?
                         }
                         false => Vec::new(),
                     };
-                    self.values_method(method, &map, segment, &args)?
+                    self.values_method(method, &map, (name, segment.span), &args)?
                 }
-                Some(Value::Map(map)) if !is_call => Some(match map.entries.borrow().get(&segment.name) {
+                Some(Value::Map(map)) if !is_call => Some(match map.entries.borrow().get(name) {
                     Some(value) => value.clone(),
                     None => missing(map.map_type),
                 }),
-                Some(Value::Object(object)) if object.has_method(&segment.name) => {
+                Some(Value::Object(object)) if object.has_method(name) => {
                     let object = object.clone();
-                    let args = if is_call { self.any_args(dot, args, piped.take())? } else { Vec::new() };
-                    match object.call(&segment.name, &args) {
+                    let args = if is_call { self.any_args(tree, dot, args, piped.take())? } else { Vec::new() };
+                    match object.call(name, &args) {
                         Ok(value) => Some(value),
                         Err(message) => return Err(self.error(segment.span, message)),
                     }
                 }
-                Some(other) => match field(other, segment, is_call) {
+                Some(other) => match field(other, name, is_call) {
                     Ok(value) => Some(value),
                     Err(message) => {
                         let names = match other {
@@ -165,10 +163,10 @@ impl Executor<'_> {
                             _ => Vec::new(),
                         };
                         let names: Vec<String> = names.into_iter().map(Into::into).collect();
-                        let mut error = self.path_error(receiver, path, i, message);
+                        let mut error = self.path_error(tree, receiver, path, i, message);
                         if !names.is_empty() {
                             error.site.span = segment.span;
-                            error.unknown_field = Some((segment.name.clone(), names));
+                            error.unknown_field = Some((name.into(), names));
                         }
                         return Err(error);
                     }
@@ -180,47 +178,55 @@ impl Executor<'_> {
 
     /// The error of a path whose step `failed` was wrong. Where a nil or a value of the wrong kind was read from a
     /// map by the step before, that step is to blame.
-    fn path_error(&self, receiver: &Operand, path: &[Segment], failed: usize, message: String) -> Box<Error> {
+    fn path_error(
+        &self,
+        tree: &Tree,
+        receiver: &Operand,
+        path: &[Segment],
+        failed: usize,
+        message: String,
+    ) -> Box<Error> {
         if failed == 0 {
             return self.error(path[0].span, message);
         }
         let blamed = failed - 1;
-        self.error_about(path[blamed].span, message, culprit_of_path(receiver, &path[..failed]))
+        self.error_about(path[blamed].span, message, culprit_of_path(tree, receiver, &path[..failed]))
     }
 
     /// The map entry that an expression reads, if it is one.
-    pub(super) fn culprit(&self, dot: &Operand, expr: &Expr) -> Option<Culprit> {
-        match &expr.kind {
-            ExprKind::Field(path) => culprit_of_path(dot, path),
-            ExprKind::Variable { id, path } => culprit_of_path(self.variable(*id)?, path),
-            ExprKind::Pipe(pipe) => self.culprit_of_pipe(dot, pipe),
+    pub(super) fn culprit(&self, tree: &Tree, dot: &Operand, expr: &Expr) -> Option<Culprit> {
+        match expr.kind {
+            ExprKind::Field(path) => culprit_of_path(tree, dot, &tree[path]),
+            ExprKind::Variable { id, path } => culprit_of_path(tree, self.variable(id)?, &tree[path]),
+            ExprKind::Pipe(pipe) => self.culprit_of_pipe(tree, dot, &tree[pipe]),
             _ => None,
         }
     }
 
     /// The map entry that a pipeline of one command reads, also through `index`.
-    pub(super) fn culprit_of_pipe(&self, dot: &Operand, pipe: &Pipe) -> Option<Culprit> {
-        match &pipe.commands[..] {
-            [command] => self.culprit_of_command(dot, command),
+    pub(super) fn culprit_of_pipe(&self, tree: &Tree, dot: &Operand, pipe: &Pipe) -> Option<Culprit> {
+        match &tree[pipe.commands] {
+            [command] => self.culprit_of_command(tree, dot, command),
             _ => None,
         }
     }
 
-    fn culprit_of_command(&self, dot: &Operand, command: &Command) -> Option<Culprit> {
-        match &command.args[..] {
-            [single] => self.culprit(dot, single),
+    fn culprit_of_command(&self, tree: &Tree, dot: &Operand, command: &Command) -> Option<Culprit> {
+        match &tree[command.args] {
+            [single] => self.culprit(tree, dot, single),
             _ => None,
         }
     }
 
     /// Of what a function was given, the first that was read from a map.
-    fn culprit_of_args(&self, dot: &Operand, args: &[Expr], from: Option<&Command>) -> Option<Culprit> {
-        let piped = from.and_then(|command| self.culprit_of_command(dot, command));
-        args.iter().find_map(|arg| self.culprit(dot, arg)).or(piped)
+    fn culprit_of_args(&self, tree: &Tree, dot: &Operand, args: &[Expr], from: Option<&Command>) -> Option<Culprit> {
+        let piped = from.and_then(|command| self.culprit_of_command(tree, dot, command));
+        args.iter().find_map(|arg| self.culprit(tree, dot, arg)).or(piped)
     }
 
     fn function(
         &mut self,
+        tree: &Tree,
         dot: &Operand,
         callee: Callee,
         command: &Command,
@@ -232,16 +238,16 @@ impl Executor<'_> {
         let values;
         let result = match callee {
             Callee::Builtin(builtin @ (Builtin::And | Builtin::Or)) => {
-                return self.and_or(dot, builtin, command, args, piped);
+                return self.and_or(tree, dot, builtin, command, args, piped);
             }
             Callee::Builtin(builtin) => {
                 self.check_count(callee, command, args, &piped, builtin.params().len(), builtin.is_variadic())?;
-                values = self.typed_args(dot, builtin.params(), builtin.is_variadic(), args, piped)?;
+                values = self.typed_args(tree, dot, builtin.params(), builtin.is_variadic(), args, piped)?;
                 builtin.call(&values)
             }
             Callee::Row(row) => {
                 self.check_count(callee, command, args, &piped, row.params.len(), row.variadic)?;
-                values = self.typed_args(dot, row.params, row.variadic, args, piped)?;
+                values = self.typed_args(tree, dot, row.params, row.variadic, args, piped)?;
                 self.call = command.span;
                 let result = (row.call)(self, &values);
                 if let Some(message) = self.warning.take() {
@@ -252,7 +258,7 @@ impl Executor<'_> {
             Callee::Include | Callee::Tpl => {
                 const PARAMS: &[Param] = &[Param::Str, Param::Any];
                 self.check_count(callee, command, args, &piped, PARAMS.len(), false)?;
-                let mut values = self.typed_args(dot, PARAMS, false, args, piped)?.into_iter();
+                let mut values = self.typed_args(tree, dot, PARAMS, false, args, piped)?.into_iter();
                 let text = match values.next() {
                     Some(Value::Str(text)) => text,
                     Some(Value::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into(),
@@ -274,7 +280,7 @@ impl Executor<'_> {
                 Ok(Some(value))
             }
             Err(message) => {
-                let culprit = self.culprit_of_args(dot, args, from);
+                let culprit = self.culprit_of_args(tree, dot, args, from);
                 let mut error = self.error_about(command.span, message, culprit);
                 error.function = Some(callee.name());
                 Err(error)
@@ -306,6 +312,7 @@ impl Executor<'_> {
     /// `and` and `or` evaluate no more arguments than they need.
     fn and_or(
         &mut self,
+        tree: &Tree,
         dot: &Operand,
         builtin: Builtin,
         command: &Command,
@@ -315,7 +322,7 @@ impl Executor<'_> {
         self.check_count(Callee::Builtin(builtin), command, args, &piped, 2, true)?;
         let mut value = None;
         for arg in args {
-            value = self.operand(dot, arg)?;
+            value = self.operand(tree, dot, arg)?;
             if value.as_ref().is_some_and(Value::truth) == (builtin == Builtin::Or) {
                 return Ok(value);
             }
@@ -327,13 +334,14 @@ impl Executor<'_> {
     }
 
     /// The arguments of a method, whose own code checks their types.
-    fn any_args(&mut self, dot: &Operand, args: &[Expr], piped: Option<Piped<'_>>) -> Result<Vec<Value>> {
-        self.typed_args(dot, &[Param::Any], true, args, piped)
+    fn any_args(&mut self, tree: &Tree, dot: &Operand, args: &[Expr], piped: Option<Piped<'_>>) -> Result<Vec<Value>> {
+        self.typed_args(tree, dot, &[Param::Any], true, args, piped)
     }
 
     /// The arguments of a call, each checked against its parameter; their number is checked already.
     fn typed_args(
         &mut self,
+        tree: &Tree,
         dot: &Operand,
         params: &[Param],
         variadic: bool,
@@ -347,28 +355,28 @@ impl Executor<'_> {
             None => Param::Any,
         };
         for arg in args {
-            values.push(self.arg(dot, param(values.len()), arg)?);
+            values.push(self.arg(tree, dot, param(values.len()), arg)?);
         }
         if let Some(Piped { value, from }) = piped {
             let param = param(values.len());
             let value = convert(value, param)
-                .map_err(|message| self.error_about(from.span, message, self.culprit_of_command(dot, from)))?;
+                .map_err(|message| self.error_about(from.span, message, self.culprit_of_command(tree, dot, from)))?;
             values.push(value);
         }
         Ok(values)
     }
 
-    fn arg(&mut self, dot: &Operand, param: Param, expr: &Expr) -> Result<Value> {
+    fn arg(&mut self, tree: &Tree, dot: &Operand, param: Param, expr: &Expr) -> Result<Value> {
         let wrong = |executor: &Self, expected: &str| {
-            let shown = expr.span.of(&executor.body.text.text);
+            let shown = expr.span.of(&executor.body.text().text);
             Err(executor.error(expr.span, format!("expected {expected}; found {shown}")))
         };
-        match (&expr.kind, param) {
+        match (expr.kind, param) {
             (ExprKind::Nil, Param::Any | Param::Map | Param::List | Param::Strings) => {}
             (ExprKind::Nil, _) => {
                 return Err(self.error(expr.span, format!("cannot assign nil to {}", type_of(param))));
             }
-            (ExprKind::Number(number), Param::Int | Param::Uint32 | Param::Float) => match (**number, param) {
+            (ExprKind::Number(number), Param::Int | Param::Uint32 | Param::Float) => match (tree[number], param) {
                 (Number { int: Some(int), .. }, Param::Int) => return Ok(Value::int(int)),
                 (Number { int: Some(int), .. }, Param::Uint32) if u32::try_from(int).is_ok() => {
                     return Ok(Value::int(int));
@@ -388,15 +396,15 @@ impl Executor<'_> {
                 Param::Bool => return wrong(self, "bool"),
                 Param::Str => return wrong(self, "string"),
                 _ => {
-                    let shown = expr.span.of(&self.body.text.text);
+                    let shown = expr.span.of(&self.body.text().text);
                     let message = format!("can't handle {shown} for arg of type {}", type_of(param));
                     return Err(self.error(expr.span, message));
                 }
             },
             _ => {}
         }
-        let value = self.operand(dot, expr)?;
-        convert(value, param).map_err(|message| self.error_about(expr.span, message, self.culprit(dot, expr)))
+        let value = self.operand(tree, dot, expr)?;
+        convert(value, param).map_err(|message| self.error_about(expr.span, message, self.culprit(tree, dot, expr)))
     }
 }
 
@@ -409,8 +417,7 @@ fn missing(map_type: MapType) -> Value {
 }
 
 /// A field of a value that is no plain map lookup.
-fn field(value: &Value, segment: &Segment, is_call: bool) -> Result<Value, String> {
-    let name = &*segment.name;
+fn field(value: &Value, name: &str, is_call: bool) -> Result<Value, String> {
     match value {
         Value::Map(_) => Err(format!("{name} is not a method but has arguments")),
         Value::Nil => Err(format!("nil pointer evaluating interface {{}}.{name}")),
@@ -429,18 +436,19 @@ fn field(value: &Value, segment: &Segment, is_call: bool) -> Result<Value, Strin
     }
 }
 
-fn culprit_of_path(receiver: &Operand, path: &[Segment]) -> Option<Culprit> {
+fn culprit_of_path(tree: &Tree, receiver: &Operand, path: &[Segment]) -> Option<Culprit> {
     let (last, before) = path.split_last()?;
     let mut current = receiver.clone()?;
     for segment in before {
+        let name = segment.name(&tree.text);
         current = match &current {
-            Value::Map(map) => map.get(&segment.name)?,
-            Value::Object(object) => object.field(&segment.name)?,
+            Value::Map(map) => map.get(name)?,
+            Value::Object(object) => object.field(name)?,
             _ => return None,
         };
     }
     match current {
-        Value::Map(map) => Some(Culprit { map, key: last.name.clone() }),
+        Value::Map(map) => Some(Culprit { map, key: last.name(&tree.text).into() }),
         _ => None,
     }
 }

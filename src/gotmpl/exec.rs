@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::HashMap;
-use super::ast::{Body, Branch, Call, Command, Node, Parsed, Span, TPL_NAME, Text, Variable};
+use super::ast::{Arrays, Body, Branch, Call, Command, List, Node, Parsed, Span, TPL_NAME, Text, Tree, Variable};
 use super::error::{Culprit, Error, Frame, FrameKind, Site};
 use super::fmt;
 use super::func::{Generator, Host};
@@ -73,7 +73,10 @@ pub struct Executor<'a> {
     pub(super) depth: u32,
     reach: Reach,
     out_of_reach: bool,
+    /// What the templates that run have printed: each as much as stands from its `out_start` on.
     out: Printed,
+    /// Where the output of the innermost `include`, `tpl` or whole template begins.
+    out_start: usize,
     rounds: u64,
     produced_bytes: usize,
     containers: u32,
@@ -92,19 +95,22 @@ pub struct Executor<'a> {
     warnings: Vec<(&'static str, Site)>,
 }
 
-/// What a template printed.
+/// What templates printed.
 #[derive(Default)]
 struct Printed {
     /// U+FFFD stands for each byte that is no UTF-8.
     text: String,
     /// Where such a byte stands in the text, and which it is.
     raw: Vec<(usize, u8)>,
-    /// What printed the last of them.
-    raw_site: Option<Site>,
+    /// Where in the text what printed such bytes began, and what it was.
+    raw_sites: Vec<(usize, Site)>,
+    /// What printed the first such byte of the text that was taken last.
+    taken_raw_site: Option<Site>,
 }
 
 impl Printed {
-    fn push_bytes(&mut self, bytes: &[u8]) {
+    fn push_bytes(&mut self, bytes: &[u8], site: Site) {
+        self.raw_sites.push((self.text.len(), site));
         for chunk in bytes.utf8_chunks() {
             self.text.push_str(chunk.valid());
             for byte in chunk.invalid() {
@@ -114,20 +120,27 @@ impl Printed {
         }
     }
 
-    /// As the value of `include` and `tpl`.
-    fn into_value(self) -> Value {
-        if self.raw.is_empty() {
-            return Value::str(self.text);
-        }
-        let mut bytes = Vec::with_capacity(self.text.len());
-        let mut taken = 0;
-        for (at, byte) in self.raw {
-            bytes.extend_from_slice(&self.text.as_bytes()[taken..at]);
-            bytes.push(byte);
-            taken = at + char::REPLACEMENT_CHARACTER.len_utf8();
-        }
-        bytes.extend_from_slice(&self.text.as_bytes()[taken..]);
-        Value::Bytes(bytes.into())
+    /// Takes what was printed from `start` on off again, as the value of `include` and `tpl`.
+    fn take_from(&mut self, start: usize) -> Value {
+        let first = self.raw.partition_point(|(at, _)| *at < start);
+        let printed = &self.text[start..];
+        let value = if self.raw.len() == first {
+            Value::str(printed)
+        } else {
+            let mut bytes = Vec::with_capacity(printed.len());
+            let mut taken = start;
+            for (at, byte) in self.raw.drain(first..) {
+                bytes.extend_from_slice(&self.text.as_bytes()[taken..at]);
+                bytes.push(byte);
+                taken = at + char::REPLACEMENT_CHARACTER.len_utf8();
+            }
+            bytes.extend_from_slice(&self.text.as_bytes()[taken..]);
+            let first = self.raw_sites.partition_point(|(at, _)| *at < start);
+            self.taken_raw_site = self.raw_sites.drain(first..).next().map(|(_, site)| site);
+            Value::Bytes(bytes.into())
+        };
+        self.text.truncate(start);
+        value
     }
 }
 
@@ -148,7 +161,8 @@ impl<'a> Executor<'a> {
         reach: Reach,
     ) -> Executor<'a> {
         let text = Arc::new(Text { name: "".into(), text: "".into() });
-        let body = Arc::new(Body { name: "".into(), text, is_empty: true, nodes: Box::default() });
+        let tree = Arc::new(Tree { text, arrays: Arrays::default() });
+        let body = Arc::new(Body { name: "".into(), is_empty: true, tree, nodes: List::EMPTY });
         Executor {
             functions,
             generator,
@@ -160,6 +174,7 @@ impl<'a> Executor<'a> {
             reach,
             out_of_reach: false,
             out: Printed::default(),
+            out_start: 0,
             rounds: 0,
             produced_bytes: 0,
             containers: 0,
@@ -177,20 +192,30 @@ impl<'a> Executor<'a> {
     ///
     /// # Errors
     /// The first action that failed.
-    pub fn execute(&mut self, name: &str, dot: Value) -> Result<String> {
+    pub fn execute(&mut self, name: &str, dot: Value) -> Result<Arc<str>> {
         let Some(body) = self.scope.get(name).cloned() else {
-            let site = Site { text: self.body.text.clone(), span: Span::new(0, 0) };
+            let site = Site { text: self.body.text().clone(), span: Span::new(0, 0) };
             let message = format!("no template {name:?}");
             return Err(Box::new(Error::new(message, site)));
         };
-        let result = self.run(&body, dot).and_then(|printed| match (printed.raw.first(), printed.raw_site) {
-            (Some((_, byte)), Some(site)) => {
-                Err(Box::new(Error::new(format!("the output is not UTF-8: this prints the byte {byte:#04x}"), site)))
+        let result = self.run(&body, dot).and_then(|printed| match printed {
+            Value::Str(text) => Ok(text),
+            printed => {
+                let first = match &printed {
+                    Value::Bytes(bytes) => bytes.utf8_chunks().find_map(|chunk| chunk.invalid().first().copied()),
+                    _ => None,
+                };
+                let site = Site { text: body.text().clone(), span: Span::new(0, 0) };
+                let site = self.out.taken_raw_site.take().unwrap_or(site);
+                let message =
+                    format!("the output is not UTF-8: this prints the byte {:#04x}", first.unwrap_or_default());
+                Err(Box::new(Error::new(message, site)))
             }
-            _ => Ok(printed.text),
         });
         if result.is_err() {
             // The next template starts afresh.
+            self.out = Printed::default();
+            self.out_start = 0;
             self.variables.clear();
             self.base = 0;
             self.depth = 0;
@@ -225,17 +250,18 @@ impl<'a> Executor<'a> {
     /// Gives a warning its place.
     pub(super) fn place_warning(&mut self, message: &'static str, span: Span) {
         if !self.warnings.iter().any(|(known, _)| *known == message) {
-            self.warnings.push((message, Site { text: self.body.text.clone(), span }));
+            self.warnings.push((message, Site { text: self.body.text().clone(), span }));
         }
     }
 
-    /// Runs a template into a text of its own.
-    fn run(&mut self, body: &Arc<Body>, dot: Value) -> Result<Printed> {
+    /// Runs a template; gives what it printed.
+    fn run(&mut self, body: &Arc<Body>, dot: Value) -> Result<Value> {
         let dot = if matches!(dot, Value::Nil) { None } else { Some(dot) };
-        let out = std::mem::take(&mut self.out);
-        let result = self.enter(body, &dot);
-        let printed = std::mem::replace(&mut self.out, out);
-        result.map(|()| printed)
+        let start = std::mem::replace(&mut self.out_start, self.out.text.len());
+        self.enter(body, &dot)?;
+        let printed = self.out.take_from(self.out_start);
+        self.out_start = start;
+        Ok(printed)
     }
 
     /// Runs a template into the current text, with no variable but `$`.
@@ -243,7 +269,7 @@ impl<'a> Executor<'a> {
         let caller = std::mem::replace(&mut self.body, body.clone());
         let base = std::mem::replace(&mut self.base, self.variables.len());
         self.variables.push((Variable::ROOT, dot.clone()));
-        let result = self.walk(dot, &body.nodes);
+        let result = self.walk(&body.tree, dot, body.nodes);
         self.variables.truncate(self.base);
         self.base = base;
         self.body = caller;
@@ -260,19 +286,20 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    fn walk(&mut self, dot: &Operand, nodes: &[Node]) -> Result<Flow> {
-        for node in nodes {
-            match node {
-                Node::Text(span) => self.out.text.push_str(span.of(&self.body.text.text)),
+    fn walk(&mut self, tree: &Tree, dot: &Operand, nodes: List<Node>) -> Result<Flow> {
+        for node in &tree[nodes] {
+            match *node {
+                Node::Text(span) => self.out.text.push_str(span.of(&tree.text.text)),
                 Node::Action(pipe) => {
-                    let value = self.pipeline(dot, pipe)?;
+                    let pipe = &tree[pipe];
+                    let value = self.pipeline(tree, dot, pipe)?;
                     if pipe.declared.is_empty() {
                         self.print(value, pipe.span)?;
                     }
                 }
                 Node::If(branch) | Node::With(branch) => {
                     let mark = self.variables.len();
-                    let flow = self.if_or_with(dot, branch, matches!(node, Node::With(_)))?;
+                    let flow = self.if_or_with(tree, dot, &tree[branch], matches!(node, Node::With(_)))?;
                     self.variables.truncate(mark);
                     if flow != Flow::Next {
                         return Ok(flow);
@@ -280,13 +307,13 @@ impl<'a> Executor<'a> {
                 }
                 Node::Range(branch) => {
                     let mark = self.variables.len();
-                    let flow = self.range(dot, branch)?;
+                    let flow = self.range(tree, dot, &tree[branch])?;
                     self.variables.truncate(mark);
                     if flow != Flow::Next {
                         return Ok(flow);
                     }
                 }
-                Node::Template(call) => self.template(dot, call)?,
+                Node::Template(call) => self.template(tree, dot, &tree[call])?,
                 Node::Break => return Ok(Flow::Break),
                 Node::Continue => return Ok(Flow::Continue),
             }
@@ -304,8 +331,8 @@ impl<'a> Executor<'a> {
                 Err(message) => return Err(self.error(span, message)),
             },
             Some(Value::Bytes(bytes)) => {
-                self.out.push_bytes(&bytes);
-                self.out.raw_site = Some(Site { text: self.body.text.clone(), span });
+                let site = Site { text: self.body.text().clone(), span };
+                self.out.push_bytes(&bytes, site);
             }
             // Of a pointer to a struct Go prints the struct.
             Some(Value::Object(object)) if object.kind() == "ptr" && !object.is_stringer() => {
@@ -317,7 +344,7 @@ impl<'a> Executor<'a> {
     }
 
     fn check_output(&self, span: Span) -> Result<()> {
-        if self.out.text.len() > OUTPUT_BYTES_MAX {
+        if self.out.text.len() - self.out_start > OUTPUT_BYTES_MAX {
             return Err(
                 self.error(span, format!("the output is larger than {OUTPUT_BYTES_MAX} bytes (OUTPUT_BYTES_MAX)"))
             );
@@ -325,32 +352,34 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    fn if_or_with(&mut self, dot: &Operand, branch: &Branch, is_with: bool) -> Result<Flow> {
-        let value = self.pipeline(dot, &branch.pipe)?;
-        self.descend(branch.pipe.span)?;
+    fn if_or_with(&mut self, tree: &Tree, dot: &Operand, branch: &Branch, is_with: bool) -> Result<Flow> {
+        let pipe = &tree[branch.pipe];
+        let value = self.pipeline(tree, dot, pipe)?;
+        self.descend(pipe.span)?;
         let flow = if value.as_ref().is_some_and(Value::truth) {
-            self.walk(if is_with { &value } else { dot }, &branch.then)?
+            self.walk(tree, if is_with { &value } else { dot }, branch.then)?
         } else {
-            self.walk(dot, &branch.otherwise)?
+            self.walk(tree, dot, branch.otherwise)?
         };
         self.depth -= 1;
         Ok(flow)
     }
 
-    fn range(&mut self, dot: &Operand, branch: &Branch) -> Result<Flow> {
-        let value = self.pipeline(dot, &branch.pipe)?;
+    fn range(&mut self, tree: &Tree, dot: &Operand, branch: &Branch) -> Result<Flow> {
+        let pipe = &tree[branch.pipe];
+        let value = self.pipeline(tree, dot, pipe)?;
         let data = match &value {
             Some(Value::Object(object)) if matches!(object.kind(), "map" | "slice") => object.as_data(),
             _ => value,
         };
-        self.descend(branch.pipe.span)?;
+        self.descend(pipe.span)?;
         let ran = match &data {
             None => false,
             Some(Value::List(list)) => {
                 let items = list.items.clone();
                 for (i, item) in items.iter().enumerate() {
                     let index = Value::int(i64::try_from(i).unwrap_or(i64::MAX));
-                    if self.round(branch, Some(index), item.clone())? == Flow::Break {
+                    if self.round(tree, branch, Some(index), item.clone())? == Flow::Break {
                         break;
                     }
                 }
@@ -361,29 +390,29 @@ impl<'a> Executor<'a> {
                 let entries: Vec<_> = map.entries.borrow().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
                 let ran = !entries.is_empty();
                 for (key, item) in entries {
-                    if self.round(branch, Some(Value::Str(key)), item)? == Flow::Break {
+                    if self.round(tree, branch, Some(Value::Str(key)), item)? == Flow::Break {
                         break;
                     }
                 }
                 ran
             }
             Some(Value::Int(count, kind)) => {
-                if branch.pipe.declared.len() > 1 {
+                if pipe.declared.len() > 1 {
                     let message = format!("can't use {count} to iterate over more than one variable");
-                    return Err(self.error(branch.pipe.span, message));
+                    return Err(self.error(pipe.span, message));
                 }
-                self.range_integer(branch, *count, *kind)?
+                self.range_integer(tree, branch, *count, *kind)?
             }
             Some(other) => {
                 let mut shown = String::new();
                 fmt::write_value(&mut shown, other);
-                let mut error = self.error(branch.pipe.span, format!("range can't iterate over {shown}"));
-                error.culprit = self.culprit_of_pipe(dot, &branch.pipe);
+                let mut error = self.error(pipe.span, format!("range can't iterate over {shown}"));
+                error.culprit = self.culprit_of_pipe(tree, dot, pipe);
                 return Err(error);
             }
         };
         if !ran {
-            let flow = self.walk(dot, &branch.otherwise)?;
+            let flow = self.walk(tree, dot, branch.otherwise)?;
             self.depth -= 1;
             return Ok(flow);
         }
@@ -391,21 +420,21 @@ impl<'a> Executor<'a> {
         Ok(Flow::Next)
     }
 
-    fn range_integer(&mut self, branch: &Branch, count: i64, kind: IntKind) -> Result<bool> {
+    fn range_integer(&mut self, tree: &Tree, branch: &Branch, count: i64, kind: IntKind) -> Result<bool> {
         for i in 0..count {
-            if self.round(branch, None, Value::Int(i, kind))? == Flow::Break {
+            if self.round(tree, branch, None, Value::Int(i, kind))? == Flow::Break {
                 break;
             }
         }
         Ok(count > 0)
     }
 
-    fn round(&mut self, branch: &Branch, index: Operand, item: Value) -> Result<Flow> {
+    fn round(&mut self, tree: &Tree, branch: &Branch, index: Operand, item: Value) -> Result<Flow> {
+        let pipe = &tree[branch.pipe];
         self.rounds += 1;
         if self.rounds > ROUNDS_MAX {
-            return Err(self.error(branch.pipe.span, format!("more than {ROUNDS_MAX} rounds of range in one render")));
+            return Err(self.error(pipe.span, format!("more than {ROUNDS_MAX} rounds of range in one render")));
         }
-        let pipe = &branch.pipe;
         let item = Some(item);
         let values = match pipe.declared.len() {
             0 => [None, None],
@@ -414,24 +443,24 @@ impl<'a> Executor<'a> {
         };
         let mark = self.variables.len();
         let declared = pipe.declared.len();
-        for (i, (name, value)) in pipe.declared.iter().zip(values.into_iter().flatten()).enumerate() {
+        for (i, (name, value)) in tree[pipe.declared].iter().zip(values.into_iter().flatten()).enumerate() {
             if pipe.is_assignment {
                 self.assign(*name, value, pipe.span)?;
             } else {
                 self.variables[mark - declared + i].1 = value;
             }
         }
-        let flow = self.walk(&item, &branch.then)?;
+        let flow = self.walk(tree, &item, branch.then)?;
         self.variables.truncate(mark);
         Ok(flow)
     }
 
-    fn template(&mut self, dot: &Operand, call: &Call) -> Result<()> {
+    fn template(&mut self, tree: &Tree, dot: &Operand, call: &Call) -> Result<()> {
         let Some(body) = self.scope.get(&call.name).cloned() else {
             return Err(self.error(call.span, format!("template {:?} not defined", &*call.name)));
         };
-        let dot = match &call.pipe {
-            Some(pipe) => self.pipeline(dot, pipe)?,
+        let dot = match call.pipe {
+            Some(pipe) => self.pipeline(tree, dot, &tree[pipe])?,
             None => None,
         };
         self.descend(call.span)?;
@@ -491,7 +520,7 @@ impl<'a> Executor<'a> {
         if let Some(count) = self.included.get_mut(name) {
             *count -= 1;
         }
-        Ok(printed.into_value())
+        Ok(printed)
     }
 
     /// `tpl`: a text as a template, which sees all that its caller sees.
@@ -525,20 +554,20 @@ impl<'a> Executor<'a> {
         self.scope = outer;
         let printed = result.map_err(|error| self.frame(error, FrameKind::Tpl, command.span))?;
         self.depth -= 1;
-        Ok(match printed.raw.is_empty() && printed.text.contains(NO_VALUE) {
-            true => Value::str(printed.text.replace(NO_VALUE, "")),
-            false => printed.into_value(),
+        Ok(match printed {
+            Value::Str(text) if text.contains(NO_VALUE) => Value::str(text.replace(NO_VALUE, "")),
+            printed => printed,
         })
     }
 
     fn push_call(&mut self, span: Span) {
-        self.calls.push(Site { text: self.body.text.clone(), span });
+        self.calls.push(Site { text: self.body.text().clone(), span });
     }
 
     fn note_random_call(&mut self) {
         /// Loops may call very often.
         const RANDOM_CALLS_MAX: usize = 100;
-        let site = Site { text: self.body.text.clone(), span: self.call };
+        let site = Site { text: self.body.text().clone(), span: self.call };
         let is_known = |known: &Vec<Site>| known[0].span == site.span && Arc::ptr_eq(&known[0].text, &site.text);
         if self.random_calls.len() < RANDOM_CALLS_MAX && !self.random_calls.iter().any(is_known) {
             self.random_calls.push(std::iter::once(site).chain(self.calls.iter().rev().cloned()).collect());
@@ -554,7 +583,7 @@ impl<'a> Executor<'a> {
         match self.variables[base..].iter_mut().rev().find(|(known, _)| *known == name) {
             Some((_, slot)) => *slot = value,
             None => {
-                let shown = span.of(&self.body.text.text).split([' ', ',', '=', ':']).next().unwrap_or_default();
+                let shown = span.of(&self.body.text().text).split([' ', ',', '=', ':']).next().unwrap_or_default();
                 return Err(self.error(span, format!("undefined variable: {shown}")));
             }
         }
@@ -562,7 +591,7 @@ impl<'a> Executor<'a> {
     }
 
     pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Box<Error> {
-        let site = Site { text: self.body.text.clone(), span };
+        let site = Site { text: self.body.text().clone(), span };
         Box::new(Error::new(message.into(), site))
     }
 
@@ -573,7 +602,7 @@ impl<'a> Executor<'a> {
     }
 
     fn frame(&self, mut error: Box<Error>, kind: FrameKind, span: Span) -> Box<Error> {
-        error.frames.push(Frame { kind, site: Site { text: self.body.text.clone(), span } });
+        error.frames.push(Frame { kind, site: Site { text: self.body.text().clone(), span } });
         error
     }
 }
@@ -586,7 +615,7 @@ impl Host for Executor<'_> {
 
     fn random_text(&mut self, alphabet: Alphabet, length: usize) -> String {
         self.note_random_call();
-        let site = Site { text: self.body.text.clone(), span: self.call };
+        let site = Site { text: self.body.text().clone(), span: self.call };
         let calls = &self.calls;
         self.generator
             .text(alphabet, length, &mut || std::iter::once(&site).chain(calls.iter().rev()).cloned().collect())

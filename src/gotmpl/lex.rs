@@ -13,8 +13,6 @@ pub(super) enum Kind {
     Text,
     LeftDelim,
     RightDelim,
-    /// A run of spaces, which separates arguments.
-    Space,
     Bool,
     /// Any other printable ASCII character, such as a comma.
     Char,
@@ -61,6 +59,8 @@ impl Kind {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
     pub(super) kind: Kind,
+    /// Whether space separates it from the token before, as it must arguments.
+    pub(super) is_apart: bool,
     pub(super) span: Span,
 }
 
@@ -73,30 +73,35 @@ pub(super) struct Tokens {
 
 /// Splits a template into tokens.
 pub(super) fn lex(text: &str) -> Tokens {
-    let mut lexer = Lexer { text, pos: 0, start: 0, parens: 0, tokens: Vec::with_capacity(text.len() / 8 + 4) };
+    let tokens = Vec::with_capacity(text.len() / BYTES_PER_TOKEN + 4);
+    let mut lexer = Lexer { text, bytes: text.as_bytes(), pos: 0, start: 0, parens: 0, is_apart: false, tokens };
     match lexer.run() {
         Ok(()) => Tokens { tokens: lexer.tokens, error: String::new() },
         Err(error) => {
             let end = lexer.pos.max(lexer.start);
-            lexer.tokens.push(Token { kind: Kind::Error, span: Span::new(lexer.start, end) });
+            lexer.tokens.push(Token { kind: Kind::Error, is_apart: false, span: Span::new(lexer.start, end) });
             Tokens { tokens: lexer.tokens, error }
         }
     }
 }
 
+/// Charts have fewer tokens than one for so many bytes, nearly always.
+const BYTES_PER_TOKEN: usize = 10;
 const LEFT: &str = "{{";
 const RIGHT: &str = "}}";
 const LEFT_COMMENT: &str = "/*";
 const RIGHT_COMMENT: &str = "*/";
 /// A trim marker is a minus and the space that sets it off from the action.
 const TRIM_MARKER_BYTES: usize = 2;
-const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
 
 struct Lexer<'a> {
     text: &'a str,
+    bytes: &'a [u8],
     pos: usize,
     start: usize,
     parens: u32,
+    /// Whether space was taken since the last token.
+    is_apart: bool,
     tokens: Vec<Token>,
 }
 
@@ -114,12 +119,17 @@ impl<'a> Lexer<'a> {
     }
 
     fn emit(&mut self, kind: Kind) {
-        self.tokens.push(Token { kind, span: Span::new(self.start, self.pos) });
+        let is_apart = std::mem::take(&mut self.is_apart);
+        self.tokens.push(Token { kind, is_apart, span: Span::new(self.start, self.pos) });
         self.start = self.pos;
     }
 
     fn ignore(&mut self) {
         self.start = self.pos;
+    }
+
+    fn byte(&self, ahead: usize) -> Option<u8> {
+        self.bytes.get(self.pos + ahead).copied()
     }
 
     fn peek(&self) -> Option<char> {
@@ -144,10 +154,11 @@ impl<'a> Lexer<'a> {
                 return Ok(false);
             };
             let delim = self.pos + found;
-            let trim = has_left_trim(&self.text[delim + LEFT.len()..]);
+            let trim = has_left_trim(&self.bytes[delim + LEFT.len()..]);
             self.pos = delim;
             if trim {
-                self.pos = self.start + self.text[self.start..delim].trim_end_matches(SPACES).len();
+                let spaces = self.bytes[self.start..delim].iter().rev().take_while(|b| is_space(**b)).count();
+                self.pos = delim - spaces;
             }
             if self.pos > self.start {
                 self.emit(Kind::Text);
@@ -155,7 +166,7 @@ impl<'a> Lexer<'a> {
             self.start = delim;
             self.pos = delim + LEFT.len();
             let after = if trim { self.pos + TRIM_MARKER_BYTES } else { self.pos };
-            if self.text[after..].starts_with(LEFT_COMMENT) {
+            if self.bytes[after..].starts_with(LEFT_COMMENT.as_bytes()) {
                 self.pos = after;
                 self.ignore();
                 self.comment()?;
@@ -183,17 +194,23 @@ impl<'a> Lexer<'a> {
 
     /// Whether a right delimiter comes next, and whether it has a trim marker.
     fn at_right_delim(&self) -> Option<bool> {
-        let rest = self.rest();
-        if has_right_trim(rest) && rest[TRIM_MARKER_BYTES..].starts_with(RIGHT) {
-            return Some(true);
+        match self.bytes[self.pos..] {
+            [b'}', b'}', ..] => Some(false),
+            [space, b'-', b'}', b'}', ..] if is_space(space) => Some(true),
+            _ => None,
         }
-        rest.starts_with(RIGHT).then_some(false)
+    }
+
+    fn skip_spaces(&mut self) {
+        while self.byte(0).is_some_and(is_space) {
+            self.pos += 1;
+        }
     }
 
     fn skip_right_delim(&mut self, trim: bool) {
         self.pos += if trim { TRIM_MARKER_BYTES + RIGHT.len() } else { RIGHT.len() };
         if trim {
-            self.pos = self.text.len() - self.rest().trim_start_matches(SPACES).len();
+            self.skip_spaces();
         }
     }
 
@@ -205,13 +222,14 @@ impl<'a> Lexer<'a> {
         self.pos += RIGHT.len();
         self.emit(Kind::RightDelim);
         if trim {
-            self.pos = self.text.len() - self.rest().trim_start_matches(SPACES).len();
+            self.skip_spaces();
             self.ignore();
         }
     }
 
     /// Takes one token of an action; false when that was its end.
     fn inside_action(&mut self) -> Result<bool, String> {
+        self.space();
         if let Some(trim) = self.at_right_delim() {
             if self.parens > 0 {
                 return Err("unclosed left paren".into());
@@ -219,72 +237,77 @@ impl<'a> Lexer<'a> {
             self.right_delim(trim);
             return Ok(false);
         }
-        let Some(c) = self.next() else { return Err("unclosed action".into()) };
-        match c {
-            ' ' | '\t' | '\r' | '\n' => return Ok(self.space()),
-            '=' => self.emit(Kind::Assign),
-            ':' => {
+        let Some(byte) = self.byte(0) else { return Err("unclosed action".into()) };
+        self.pos += 1;
+        match byte {
+            b'=' => self.emit(Kind::Assign),
+            b':' => {
                 if self.next() != Some('=') {
                     return Err("expected :=".into());
                 }
                 self.emit(Kind::Declare);
             }
-            '|' => self.emit(Kind::Pipe),
-            '"' => self.quoted('"', "unterminated quoted string", Kind::Str)?,
-            '\'' => self.quoted('\'', "unterminated character constant", Kind::CharConstant)?,
-            '`' => {
+            b'|' => self.emit(Kind::Pipe),
+            b'"' => self.quoted(byte, "unterminated quoted string", Kind::Str)?,
+            b'\'' => self.quoted(byte, "unterminated character constant", Kind::CharConstant)?,
+            b'`' => {
                 let Some(end) = self.rest().find('`') else {
                     return Err("unterminated raw quoted string".into());
                 };
                 self.pos += end + 1;
                 self.emit(Kind::RawStr);
             }
-            '$' => self.name(Kind::Variable, Kind::Variable)?,
-            '.' if !self.peek().is_some_and(|c| c.is_ascii_digit()) => self.name(Kind::Field, Kind::Dot)?,
-            '.' | '+' | '-' | '0'..='9' => {
+            b'$' => self.name(Kind::Variable, Kind::Variable)?,
+            b'.' if !self.byte(0).is_some_and(|b| b.is_ascii_digit()) => self.name(Kind::Field, Kind::Dot)?,
+            b'.' | b'+' | b'-' | b'0'..=b'9' => {
                 self.pos -= 1;
                 self.number()?;
             }
-            c if is_alphanumeric(c) => self.identifier()?,
-            '(' => {
+            b'_' | b'a'..=b'z' | b'A'..=b'Z' => self.identifier()?,
+            b'(' => {
                 self.parens += 1;
                 self.emit(Kind::LeftParen);
             }
-            ')' => {
+            b')' => {
                 if self.parens == 0 {
                     return Err("unexpected right paren".into());
                 }
                 self.parens -= 1;
                 self.emit(Kind::RightParen);
             }
-            '!'..='~' => self.emit(Kind::Char),
-            c => return Err(format!("unrecognized character in action: {}", show_char(c))),
+            b'!'..=b'~' => self.emit(Kind::Char),
+            _ => {
+                self.pos -= 1;
+                match self.next() {
+                    Some(c) if is_alphanumeric(c) => self.identifier()?,
+                    c => return Err(format!("unrecognized character in action: {}", show_char(c.unwrap_or_default()))),
+                }
+            }
         }
         Ok(true)
     }
 
-    /// Takes a run of spaces, whose last one may belong to a trim marker; false when the action ended.
-    fn space(&mut self) -> bool {
-        let length = self.text.len() - self.start - self.text[self.start..].trim_start_matches(SPACES).len();
-        self.pos = self.start + length;
-        let last = &self.text[self.pos - 1..];
-        if has_right_trim(last) && last[TRIM_MARKER_BYTES..].starts_with(RIGHT) {
-            self.pos -= 1;
-            if length == 1 {
-                self.right_delim(true);
-                return false;
-            }
+    /// Takes a run of spaces, whose last one may belong to a trim marker.
+    fn space(&mut self) {
+        let start = self.pos;
+        self.skip_spaces();
+        if self.pos == start {
+            return;
         }
-        self.emit(Kind::Space);
-        true
+        let is_trim = self.bytes[self.pos..].starts_with(b"-}}");
+        self.pos -= usize::from(is_trim);
+        self.is_apart = self.pos > start;
+        self.ignore();
     }
 
-    fn quoted(&mut self, quote: char, unterminated: &str, kind: Kind) -> Result<(), String> {
+    fn quoted(&mut self, quote: u8, unterminated: &str, kind: Kind) -> Result<(), String> {
         loop {
-            match self.next() {
-                Some('\\') if !matches!(self.next(), None | Some('\n')) => {}
-                None | Some('\n' | '\\') => return Err(unterminated.into()),
-                Some(c) if c == quote => break,
+            let byte = self.byte(0);
+            self.pos += usize::from(byte.is_some());
+            match byte {
+                Some(b'\\') if !matches!(self.next(), None | Some('\n')) => {}
+                None | Some(b'\n' | b'\\') => return Err(unterminated.into()),
+                Some(byte) if byte == quote => break,
                 Some(_) => {}
             }
         }
@@ -325,25 +348,30 @@ impl<'a> Lexer<'a> {
     }
 
     fn word(&mut self) -> Result<(), String> {
-        // Nearly all words are ASCII.
-        let ascii = self.rest().bytes().take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count();
-        self.pos += ascii;
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
+        loop {
+            // Nearly all words are ASCII.
+            while self.byte(0).is_some_and(|b| b == b'_' || b.is_ascii_alphanumeric()) {
+                self.pos += 1;
+            }
+            if self.at_terminator() {
+                return Ok(());
+            }
+            match self.peek() {
+                Some(c) if is_alphanumeric(c) => self.pos += c.len_utf8(),
+                c => {
+                    self.start = self.pos;
+                    self.pos += c.map_or(0, char::len_utf8);
+                    return Err(format!("bad character {}", show_char(c.unwrap_or_default())));
+                }
+            }
         }
-        if self.at_terminator() {
-            return Ok(());
-        }
-        let c = self.peek().unwrap_or('\0');
-        self.start = self.pos;
-        self.pos += c.len_utf8().min(self.rest().len());
-        Err(format!("bad character {}", show_char(c)))
     }
 
     fn at_terminator(&self) -> bool {
-        match self.peek() {
-            None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
-            Some(_) => self.rest().starts_with(RIGHT),
+        match self.byte(0) {
+            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => true,
+            Some(b'}') => self.byte(1) == Some(b'}'),
+            Some(_) => false,
         }
     }
 
@@ -420,14 +448,12 @@ fn find_left_delim(text: &str) -> Option<usize> {
     None
 }
 
-fn has_left_trim(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next() == Some('-') && chars.next().is_some_and(|c| SPACES.contains(&c))
+fn has_left_trim(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'-', space, ..] if is_space(*space))
 }
 
-fn has_right_trim(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| SPACES.contains(&c)) && chars.next() == Some('-')
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 fn is_alphanumeric(c: char) -> bool {

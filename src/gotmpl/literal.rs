@@ -1,15 +1,25 @@
 //! Go's literals: what strconv.Unquote, ParseInt and ParseFloat make of strings, characters and numbers.
 
+use std::borrow::Cow;
+
 use super::ast::Number;
 
-/// The text of a quoted (`"…"`) or raw (`` `…` ``) string literal, with its quotes; bytes, since `\xff` is allowed.
-pub(super) fn unquote(literal: &str) -> Result<Vec<u8>, &'static str> {
+/// What a string literal says; `\xff` is allowed, so that it may be no text.
+#[derive(Debug, PartialEq)]
+pub(super) enum Unquoted<'a> {
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
+}
+
+/// The text of a quoted (`"…"`) or raw (`` `…` ``) string literal, with its quotes.
+pub(super) fn unquote(literal: &str) -> Result<Unquoted<'_>, &'static str> {
     let inner = literal.get(1..literal.len().saturating_sub(1)).ok_or("invalid syntax")?;
     if literal.starts_with('`') {
-        return Ok(inner.bytes().filter(|b| *b != b'\r').collect());
+        let text = if inner.contains('\r') { inner.replace('\r', "").into() } else { inner.into() };
+        return Ok(Unquoted::Text(text));
     }
-    if !inner.contains(['\\', '"']) {
-        return Ok(inner.as_bytes().to_vec());
+    if !inner.bytes().any(|byte| matches!(byte, b'\\' | b'"')) {
+        return Ok(Unquoted::Text(inner.into()));
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -21,7 +31,10 @@ pub(super) fn unquote(literal: &str) -> Result<Vec<u8>, &'static str> {
         }
         rest = tail;
     }
-    Ok(out)
+    Ok(match String::from_utf8(out) {
+        Ok(text) => Unquoted::Text(text.into()),
+        Err(error) => Unquoted::Bytes(error.into_bytes()),
+    })
 }
 
 /// The number of a character literal with its quotes.
@@ -209,9 +222,9 @@ mod tests {
 
     #[test]
     fn strings_and_characters_are_unquoted() {
-        assert_eq!(unquote(r#""a\t\x41\u00e9\101\"""#).unwrap(), "a\tAéA\"".as_bytes());
-        assert_eq!(unquote("`a\\t\r\n`").unwrap(), b"a\\t\n");
-        assert_eq!(unquote(r#""\xff""#).unwrap(), b"\xff");
+        assert_eq!(unquote(r#""a\t\x41\u00e9\101\"""#).unwrap(), Unquoted::Text("a\tAéA\"".into()));
+        assert_eq!(unquote("`a\\t\r\n`").unwrap(), Unquoted::Text("a\\t\n".into()));
+        assert_eq!(unquote(r#""\xff""#).unwrap(), Unquoted::Bytes(b"\xff".to_vec()));
         assert!(unquote(r#""\q""#).is_err());
         assert!(unquote(r#""\'""#).is_err());
         assert_eq!(unquote_char(r"'\''"), Some(39));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::HashMap;
 use super::ast::{
-    Body, Branch, Call, Callee, Command, Expr, ExprKind, Node, Number, Parsed, Pipe, Segment, Span, Text, Variable,
+    Arrays, Body, Branch, Call, Callee, Command, Expr, ExprKind, Id, List, Node, Number, Parsed, Pipe, Segment, Span,
+    Text, Tree, Variable,
 };
 use super::builtins::Builtin;
 use super::error::{ParseError, Site};
 use super::func::Function;
 use super::lex::{Kind, Token, lex};
-use super::literal;
+use super::literal::{self, Unquoted};
 
 /// How deep parentheses and blocks may nest; each level costs stack when the template runs.
 pub const NESTING_MAX: u32 = 500;
@@ -67,14 +68,63 @@ pub fn parse(text: &Arc<Text>, functions: &Functions) -> Result<Parsed, Box<Pars
         range_depth: 0,
         depth: 0,
         open: Vec::new(),
+        arrays: room_for(&lexed.tokens),
         nodes: Vec::new(),
         commands: Vec::new(),
         args: Vec::new(),
-        words: HashMap::default(),
     };
     let nodes = parser.top_level()?;
-    let main = parser.body(text.name.clone(), nodes);
-    Ok(Parsed { main, definitions: parser.definitions })
+    let main = parser.definition_of(text.name.clone(), nodes);
+    let (arrays, definitions) = (parser.arrays, parser.definitions);
+    let tree = Arc::new(Tree { text: text.clone(), arrays });
+    let body = |defined: Definition| {
+        let Definition { name, is_empty, nodes } = defined;
+        Arc::new(Body { name, is_empty, tree: tree.clone(), nodes })
+    };
+    Ok(Parsed { main: body(main), definitions: definitions.into_iter().map(body).collect() })
+}
+
+/// Arrays that hold what the tokens can become, and hardly more: so they need not grow.
+fn room_for(tokens: &[Token]) -> Arrays {
+    let (mut nodes, mut pipes, mut commands, mut exprs, mut segments) = (0_usize, 0_usize, 0_usize, 0, 0);
+    for token in tokens {
+        match token.kind {
+            Kind::Text => nodes += 1,
+            Kind::LeftDelim => {
+                nodes += 1;
+                pipes += 1;
+                commands += 1;
+            }
+            // These actions have no pipeline.
+            Kind::End | Kind::Define => {
+                nodes = nodes.saturating_sub(1);
+                pipes = pipes.saturating_sub(1);
+                commands = commands.saturating_sub(1);
+            }
+            Kind::LeftParen => {
+                pipes += 1;
+                commands += 1;
+                exprs += 1;
+            }
+            Kind::Pipe => commands += 1,
+            Kind::Field => {
+                exprs += usize::from(token.is_apart);
+                segments += 1;
+            }
+            Kind::Identifier | Kind::Variable | Kind::Dot | Kind::Str | Kind::RawStr | Kind::Number | Kind::Bool => {
+                exprs += 1;
+            }
+            _ => {}
+        }
+    }
+    Arrays::with_room(nodes, pipes, commands, exprs, segments)
+}
+
+/// A template whose text is not parsed to its end yet.
+struct Definition {
+    name: Arc<str>,
+    is_empty: bool,
+    nodes: List<Node>,
 }
 
 struct Parser<'a> {
@@ -87,23 +137,17 @@ struct Parser<'a> {
     names: Vec<&'a str>,
     /// The variables in scope.
     visible: Vec<Variable>,
-    definitions: Vec<Arc<Body>>,
+    definitions: Vec<Definition>,
     range_depth: u32,
     depth: u32,
     /// The actions that wait for their `end`.
     open: Vec<Span>,
-    // What is parsed so far of the lists that are open, the innermost last: each list is taken off when its length is
-    // known.
+    arrays: Arrays,
+    // What is parsed so far of the lists that are open, the innermost last: each list goes into its array when it is
+    // whole, so that its elements stand beside each other.
     nodes: Vec<Node>,
     commands: Vec<Command>,
     args: Vec<Expr>,
-    /// The names in paths; one text says `Values` many times.
-    words: HashMap<&'a str, Arc<str>>,
-}
-
-/// The elements from `mark` on.
-fn take_from<T>(stack: &mut Vec<T>, mark: usize) -> Box<[T]> {
-    stack.drain(mark..).collect()
 }
 
 type Result<T, E = Box<ParseError>> = std::result::Result<T, E>;
@@ -133,18 +177,6 @@ impl<'a> Parser<'a> {
         let token = self.token();
         self.next += 1;
         token
-    }
-
-    fn peek_non_space(&mut self) -> Token {
-        while self.token().kind == Kind::Space {
-            self.next += 1;
-        }
-        self.token()
-    }
-
-    fn take_non_space(&mut self) -> Token {
-        self.peek_non_space();
-        self.take()
     }
 
     fn source(&self, token: Token) -> &'a str {
@@ -179,27 +211,32 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, kind: Kind, context: &str) -> Result<Token> {
-        let token = self.take_non_space();
+        let token = self.take();
         if token.kind != kind {
             return self.unexpected(token, context);
         }
         Ok(token)
     }
 
-    fn body(&self, name: Arc<str>, nodes: Box<[Node]>) -> Arc<Body> {
-        let is_empty = nodes.iter().all(|node| match node {
+    fn definition_of(&self, name: Arc<str>, nodes: List<Node>) -> Definition {
+        let is_empty = self.arrays[nodes].iter().all(|node| match node {
             Node::Text(span) => span.of(&self.text.text).trim().is_empty(),
             _ => false,
         });
-        Arc::new(Body { name, text: self.text.clone(), is_empty, nodes })
+        Definition { name, is_empty, nodes }
     }
 
-    fn top_level(&mut self) -> Result<Box<[Node]>> {
+    /// The nodes from `mark` on, which are all of a list.
+    fn keep_nodes(&mut self, mark: usize) -> List<Node> {
+        self.arrays.keep_all(self.nodes.drain(mark..))
+    }
+
+    fn top_level(&mut self) -> Result<List<Node>> {
         while self.token().kind != Kind::Eof {
             if self.token().kind == Kind::LeftDelim {
                 let start = self.next;
                 self.next += 1;
-                if self.take_non_space().kind == Kind::Define {
+                if self.take().kind == Kind::Define {
                     self.definition()?;
                     continue;
                 }
@@ -211,12 +248,12 @@ impl<'a> Parser<'a> {
                 Item::ListEnd(ListEnd::Else { .. }, span) => return self.error(span, "unexpected {{else}}"),
             }
         }
-        Ok(take_from(&mut self.nodes, 0))
+        Ok(self.keep_nodes(0))
     }
 
     fn definition(&mut self) -> Result<()> {
         const CONTEXT: &str = "define clause";
-        let token = self.take_non_space();
+        let token = self.take();
         let name = self.template_name(token, CONTEXT)?;
         self.expect(Kind::RightDelim, CONTEXT)?;
         let nodes = self.separate_list(token, CONTEXT)?;
@@ -224,7 +261,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The nodes of a definition, which sees no variable of its surroundings.
-    fn separate_list(&mut self, opened_by: Token, context: &str) -> Result<Box<[Node]>> {
+    fn separate_list(&mut self, opened_by: Token, context: &str) -> Result<List<Node>> {
         let visible = std::mem::replace(&mut self.visible, vec![Variable::ROOT]);
         let range_depth = std::mem::take(&mut self.range_depth);
         self.open.push(opened_by.span);
@@ -238,8 +275,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn define(&mut self, token: Token, name: Arc<str>, nodes: Box<[Node]>) -> Result<()> {
-        let body = self.body(name, nodes);
+    fn define(&mut self, token: Token, name: Arc<str>, nodes: List<Node>) -> Result<()> {
+        let body = self.definition_of(name, nodes);
         match self.definitions.iter_mut().find(|other| other.name == body.name) {
             None => self.definitions.push(body),
             Some(other) if other.is_empty => *other = body,
@@ -253,15 +290,15 @@ impl<'a> Parser<'a> {
     }
 
     /// Nodes up to an `end` or `else`.
-    fn list(&mut self) -> Result<(Box<[Node]>, ListEnd)> {
+    fn list(&mut self) -> Result<(List<Node>, ListEnd)> {
         let mark = self.nodes.len();
         self.descend()?;
-        while self.peek_non_space().kind != Kind::Eof {
+        while self.token().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => self.nodes.push(node),
                 Item::ListEnd(end, _) => {
                     self.depth -= 1;
-                    return Ok((take_from(&mut self.nodes, mark), end));
+                    return Ok((self.keep_nodes(mark), end));
                 }
             }
         }
@@ -278,7 +315,7 @@ impl<'a> Parser<'a> {
     }
 
     fn text_or_action(&mut self) -> Result<Item> {
-        let token = self.take_non_space();
+        let token = self.take();
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text(token.span))),
             Kind::LeftDelim => self.action(),
@@ -287,7 +324,7 @@ impl<'a> Parser<'a> {
     }
 
     fn action(&mut self) -> Result<Item> {
-        let token = self.peek_non_space();
+        let token = self.token();
         if token.kind.is_keyword() && !matches!(token.kind, Kind::Dot | Kind::Nil) {
             self.next += 1;
         }
@@ -295,7 +332,7 @@ impl<'a> Parser<'a> {
             Kind::Block => self.block()?,
             Kind::Break | Kind::Continue => {
                 let word = self.source(token);
-                let end = self.take_non_space();
+                let end = self.take();
                 if end.kind != Kind::RightDelim {
                     return self.unexpected(end, &format!("{{{{{word}}}}}"));
                 }
@@ -305,7 +342,7 @@ impl<'a> Parser<'a> {
                 if token.kind == Kind::Break { Node::Break } else { Node::Continue }
             }
             Kind::Else => {
-                let chained = matches!(self.peek_non_space().kind, Kind::If | Kind::With);
+                let chained = matches!(self.token().kind, Kind::If | Kind::With);
                 if !chained {
                     self.expect(Kind::RightDelim, "else")?;
                 }
@@ -330,7 +367,7 @@ impl<'a> Parser<'a> {
         Ok(Item::Node(node))
     }
 
-    fn control(&mut self, token: Token, context: &'static str) -> Result<Box<Branch>> {
+    fn control(&mut self, token: Token, context: &'static str) -> Result<Id<Branch>> {
         let visible = self.visible.len();
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let is_range = u32::from(context == "range");
@@ -338,18 +375,20 @@ impl<'a> Parser<'a> {
         self.open.push(token.span);
         let (then, end) = self.list()?;
         self.range_depth -= is_range;
-        let mut otherwise: Box<[Node]> = Box::default();
+        let mut otherwise = List::EMPTY;
         if let ListEnd::Else { chained, .. } = end {
             let next = self.token();
             if chained && context == "if" && next.kind == Kind::If {
                 self.next += 1;
                 self.descend()?;
-                otherwise = Box::new([Node::If(self.control(next, "if")?)]);
+                let chained = Node::If(self.control(next, "if")?);
+                otherwise = self.arrays.keep_all(std::iter::once(chained));
                 self.depth -= 1;
             } else if chained && context == "with" && next.kind == Kind::With {
                 self.next += 1;
                 self.descend()?;
-                otherwise = Box::new([Node::With(self.control(next, "with")?)]);
+                let chained = Node::With(self.control(next, "with")?);
+                otherwise = self.arrays.keep_all(std::iter::once(chained));
                 self.depth -= 1;
             } else {
                 let (nodes, end) = self.list()?;
@@ -361,31 +400,31 @@ impl<'a> Parser<'a> {
         }
         self.open.pop();
         self.visible.truncate(visible);
-        Ok(Box::new(Branch { pipe, then, otherwise }))
+        Ok(self.arrays.keep(Branch { pipe, then, otherwise }))
     }
 
     fn block(&mut self) -> Result<Node> {
         const CONTEXT: &str = "block clause";
-        let token = self.take_non_space();
+        let token = self.take();
         let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
         let nodes = self.separate_list(token, CONTEXT)?;
         self.define(token, name.clone(), nodes)?;
-        Ok(Node::Template(Box::new(Call { name, span: token.span, pipe: Some(pipe) })))
+        Ok(Node::Template(self.arrays.keep(Call { name, span: token.span, pipe: Some(pipe) })))
     }
 
     fn template(&mut self, keyword: Token) -> Result<Node> {
         const CONTEXT: &str = "template clause";
-        let token = self.take_non_space();
+        let token = self.take();
         let name = self.template_name(token, CONTEXT)?;
         let span = keyword.span.to(token.span);
-        let pipe = if self.peek_non_space().kind == Kind::RightDelim {
+        let pipe = if self.token().kind == Kind::RightDelim {
             self.next += 1;
             None
         } else {
             Some(self.pipeline(CONTEXT, Kind::RightDelim)?)
         };
-        Ok(Node::Template(Box::new(Call { name, span, pipe })))
+        Ok(Node::Template(self.arrays.keep(Call { name, span, pipe })))
     }
 
     fn template_name(&mut self, token: Token, context: &str) -> Result<Arc<str>> {
@@ -393,26 +432,27 @@ impl<'a> Parser<'a> {
             return self.unexpected(token, context);
         }
         match literal::unquote(self.source(token)) {
-            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into()),
+            Ok(Unquoted::Text(text)) => Ok(text.into()),
+            Ok(Unquoted::Bytes(bytes)) => Ok(String::from_utf8_lossy(&bytes).into()),
             Err(message) => self.error(token.span, message),
         }
     }
 
-    fn pipeline(&mut self, context: &'static str, end: Kind) -> Result<Pipe> {
-        let start = self.peek_non_space().span;
+    fn pipeline(&mut self, context: &'static str, end: Kind) -> Result<Id<Pipe>> {
+        let start = self.token().span;
         let (declared, is_assignment) = self.declarations(context)?;
         let mark = self.commands.len();
         loop {
-            let token = self.peek_non_space();
+            let token = self.token();
             match token.kind {
                 kind if kind == end => {
                     if self.commands.len() == mark {
                         return self.error(token.span, format!("missing value for {context}"));
                     }
-                    let span = start.to(self.previous_end(token));
+                    let span = start.to(self.previous_end());
                     self.next += 1;
-                    let commands = take_from(&mut self.commands, mark);
-                    return Ok(Pipe { span, declared, is_assignment, commands });
+                    let commands = self.arrays.keep_all(self.commands.drain(mark..));
+                    return Ok(self.arrays.keep(Pipe { span, declared, is_assignment, commands }));
                 }
                 Kind::Bool
                 | Kind::CharConstant
@@ -427,7 +467,7 @@ impl<'a> Parser<'a> {
                 | Kind::Variable
                 | Kind::LeftParen => {
                     let command = self.command()?;
-                    let first = &command.args[0];
+                    let first = self.arrays[command.args][0];
                     let is_value = matches!(
                         first.kind,
                         ExprKind::Bool(_)
@@ -448,43 +488,47 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The end of what stands before a token, without the space between.
-    fn previous_end(&self, token: Token) -> Span {
-        let before = &self.text.text[..token.span.start as usize];
-        let end = before.trim_end().len();
-        Span::new(end, end)
+    /// The token before the next one.
+    fn previous_end(&self) -> Span {
+        self.tokens[(self.next.min(self.tokens.len())).saturating_sub(1)].span
     }
 
-    fn declarations(&mut self, context: &'static str) -> Result<(Box<[Variable]>, bool)> {
-        let mut declared = Vec::new();
+    fn declarations(&mut self, context: &'static str) -> Result<(List<Variable>, bool)> {
+        let mut declared = [Variable::ROOT; 2];
+        let mut count = 0;
         loop {
-            let variable = self.peek_non_space();
+            let variable = self.token();
             if variable.kind != Kind::Variable {
-                return Ok((declared.into(), false));
+                return Ok((self.keep_declared(&declared[..count]), false));
             }
             let start = self.next;
             self.next += 1;
-            let next = self.peek_non_space();
+            let next = self.token();
             let is_comma = next.kind == Kind::Char && self.source(next) == ",";
             if !is_comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
                 self.next = start;
-                return Ok((declared.into(), false));
+                return Ok((self.keep_declared(&declared[..count]), false));
             }
             self.next += 1;
             let id = self.intern(self.source(variable));
-            declared.push(id);
+            declared[count] = id;
+            count += 1;
             self.visible.push(id);
             if !is_comma {
-                return Ok((declared.into(), next.kind == Kind::Assign));
+                return Ok((self.keep_declared(&declared[..count]), next.kind == Kind::Assign));
             }
-            if context != "range" || declared.len() > 1 {
+            if context != "range" || count > 1 {
                 return self.error(next.span, format!("too many declarations in {context}"));
             }
-            let after = self.peek_non_space();
+            let after = self.token();
             if !matches!(after.kind, Kind::Variable | Kind::RightDelim | Kind::RightParen) {
                 return self.error(after.span, "range can only initialize variables");
             }
         }
+    }
+
+    fn keep_declared(&mut self, declared: &[Variable]) -> List<Variable> {
+        self.arrays.keep_all(declared.iter().copied())
     }
 
     fn intern(&mut self, name: &'a str) -> Variable {
@@ -496,33 +540,31 @@ impl<'a> Parser<'a> {
     }
 
     fn command(&mut self) -> Result<Command> {
-        let start = self.peek_non_space();
+        let start = self.token();
         let mark = self.args.len();
         loop {
-            self.peek_non_space();
-            if let Some(operand) = self.operand()? {
-                self.args.push(operand);
-            }
+            let operand = self.operand()?;
+            self.args.extend(operand);
             let token = self.token();
+            let span = start.span.to(self.previous_end());
             match token.kind {
-                Kind::Space => continue,
                 Kind::RightDelim | Kind::RightParen => {}
                 Kind::Pipe => self.next += 1,
+                _ if operand.is_some() && token.is_apart => continue,
                 _ => return self.unexpected(token, "operand"),
             }
             if self.args.len() == mark {
                 return self.error(token.span, "empty command");
             }
-            let span = start.span.to(self.previous_end(token));
-            return Ok(Command { span, args: take_from(&mut self.args, mark) });
+            return Ok(Command { span, args: self.arrays.keep_all(self.args.drain(mark..)) });
         }
     }
 
     /// A term and the fields that follow it; `None` if what comes next is no operand.
     fn operand(&mut self) -> Result<Option<Expr>> {
         let Some(term) = self.term()? else { return Ok(None) };
-        let path = self.fields();
-        let Some(last) = path.last() else { return Ok(Some(term)) };
+        let path = self.fields(self.next);
+        let Some(last) = self.arrays[path].last() else { return Ok(Some(term)) };
         let span = term.span.to(last.span);
         let kind = match term.kind {
             ExprKind::Variable { id, .. } => ExprKind::Variable { id, path },
@@ -535,27 +577,26 @@ impl<'a> Parser<'a> {
                 let term = term.span.of(&self.text.text);
                 return self.error(span, format!("unexpected . after term {term:?}"));
             }
-            _ => ExprKind::Chain { base: Box::new(term), path },
+            _ => ExprKind::Chain { base: self.arrays.keep(term), path },
         };
         Ok(Some(Expr { span, kind }))
     }
 
-    /// The fields that come next.
-    fn fields(&mut self) -> Box<[Segment]> {
-        let count =
-            self.tokens[self.next.min(self.tokens.len())..].iter().take_while(|t| t.kind == Kind::Field).count();
-        let fields = &self.tokens[self.next..self.next + count];
-        self.next += count;
-        let mut segment = |token: &Token| {
-            let word = &self.source(*token)[1..];
-            let name = self.words.entry(word).or_insert_with(|| word.into()).clone();
-            Segment { name, span: token.span }
-        };
-        fields.iter().map(&mut segment).collect()
+    /// The fields that come next, up to one that stands apart; those before `taken` are known to belong to them.
+    fn fields(&mut self, taken: usize) -> List<Segment> {
+        let first = self.next;
+        while self.next < self.tokens.len() && {
+            let token = self.tokens[self.next];
+            token.kind == Kind::Field && (self.next < taken || !token.is_apart)
+        } {
+            self.next += 1;
+        }
+        let fields = &self.tokens[first.min(self.next)..self.next];
+        self.arrays.keep_all(fields.iter().map(|token| Segment { span: token.span }))
     }
 
     fn term(&mut self) -> Result<Option<Expr>> {
-        let token = self.take_non_space();
+        let token = self.take();
         let source = self.source(token);
         let kind = match token.kind {
             Kind::Identifier => match self.functions.callees.get(source) {
@@ -567,25 +608,27 @@ impl<'a> Parser<'a> {
             Kind::Variable => {
                 let known = self.names.iter().position(|name| *name == source).map(|i| Variable(i as u32));
                 match known.filter(|id| self.visible.contains(id)) {
-                    Some(id) => ExprKind::Variable { id, path: Box::new([]) },
+                    Some(id) => ExprKind::Variable { id, path: List::EMPTY },
                     None => return self.error(token.span, format!("undefined variable {source:?}")),
                 }
             }
             Kind::Field => {
+                let taken = self.next;
                 self.next -= 1;
-                let path = self.fields();
-                let span = path.last().map_or(token.span, |last| token.span.to(last.span));
+                let path = self.fields(taken);
+                let span = self.arrays[path].last().map_or(token.span, |last| token.span.to(last.span));
                 return Ok(Some(Expr { span, kind: ExprKind::Field(path) }));
             }
             Kind::Bool => ExprKind::Bool(source == "true"),
             Kind::CharConstant => match literal::unquote_char(source) {
                 Some(code) => {
-                    ExprKind::Number(Box::new(Number { int: Some(code), float: Some(code as f64), is_int_like: true }))
+                    let number = Number { int: Some(code), float: Some(code as f64), is_int_like: true };
+                    ExprKind::Number(self.arrays.keep(number))
                 }
                 None => return self.error(token.span, format!("malformed character constant: {source}")),
             },
             Kind::Number | Kind::Complex => match literal::number(source) {
-                Ok(number) => ExprKind::Number(Box::new(number)),
+                Ok(number) => ExprKind::Number(self.arrays.keep(number)),
                 Err(message) => return self.error(token.span, message),
             },
             Kind::LeftParen => {
@@ -593,13 +636,11 @@ impl<'a> Parser<'a> {
                 let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
                 self.depth -= 1;
                 let end = self.tokens[self.next - 1].span;
-                return Ok(Some(Expr { span: token.span.to(end), kind: ExprKind::Pipe(Box::new(pipe)) }));
+                return Ok(Some(Expr { span: token.span.to(end), kind: ExprKind::Pipe(pipe) }));
             }
             Kind::Str | Kind::RawStr => match literal::unquote(source) {
-                Ok(bytes) => match String::from_utf8(bytes) {
-                    Ok(text) => ExprKind::Str(text.into()),
-                    Err(error) => ExprKind::Bytes(error.into_bytes().into()),
-                },
+                Ok(Unquoted::Text(text)) => ExprKind::Str(self.arrays.keep(text.into())),
+                Ok(Unquoted::Bytes(bytes)) => ExprKind::Bytes(self.arrays.keep(bytes.into())),
                 Err(message) => return self.error(token.span, message),
             },
             _ => {

@@ -121,7 +121,7 @@ fn render(template: &str) -> (&'static str, String) {
         let mut generator = NoGenerator;
         let mut executor = Executor::new(Arc::new(set), &functions, &mut generator, Reach::FULL);
         match executor.execute("t", data()) {
-            Ok(text) => ("output", text),
+            Ok(text) => ("output", text.to_string()),
             Err(error) => match error.function {
                 Some(function) => ("error", format!("error calling {function}: {}", error.message)),
                 None => ("error", error.message),

@@ -3,7 +3,7 @@
 //!
 //! `Encode` is among them, though no template can have the writer that it asks for.
 
-use super::ast::Segment;
+use super::ast::Span;
 use super::exec::{Executor, Operand, Result};
 use super::func::Param;
 use super::parse::Functions;
@@ -71,17 +71,17 @@ impl Executor<'_> {
         &mut self,
         method: Method,
         map: &Map,
-        segment: &Segment,
+        (name, span): (&str, Span),
         args: &[Value],
     ) -> Result<Operand> {
-        let (name, params) = (&*segment.name, method.params().len());
+        let params = method.params().len();
         if args.len() != params {
             let message = format!("wrong number of args for {name}: want {params} got {}", args.len());
-            return Err(self.error(segment.span, message));
+            return Err(self.error(span, message));
         }
         let functions = self.functions;
         let result = method.call(map, functions, args, self);
-        result.map(Some).map_err(|message| self.error(segment.span, format!("error calling {name}: {message}")))
+        result.map(Some).map_err(|message| self.error(span, format!("error calling {name}: {message}")))
     }
 }
 

@@ -39,7 +39,7 @@ fn check_with(template: &str, values: &str, more: &[(&str, &str)], expected: &st
     match render(&files, values) {
         Ok(output) => {
             let file = output.files.iter().find(|file| file.path == "web/templates/t.yaml").unwrap();
-            assert_eq!(file.text, expected, "{template}");
+            assert_eq!(&*file.text, expected, "{template}");
         }
         Err(errors) => panic!("{template}\n{}", errors[0]),
     }
@@ -141,7 +141,7 @@ fn partials_libraries_and_notes_are_not_rendered() {
     ];
     let output = render(&files, "").unwrap();
     assert_eq!(output.files.len(), 1);
-    assert_eq!(output.files[0].text, "web lib of web");
+    assert_eq!(&*output.files[0].text, "web lib of web");
     let error = error_of(&[("templates/NOTES.txt", "{{ fail \"read me\" }}")], "");
     assert!(error.starts_with("error: read me\n  --> charts/web/templates/NOTES.txt:1:4"), "{error}");
 }
@@ -160,8 +160,8 @@ fn subcharts_see_their_own_values_and_the_globals() {
     ];
     let output = render(&files, "{db: {port: 3}}").unwrap();
     assert_eq!(output.files[0].path, "web/charts/db/templates/t.yaml");
-    assert_eq!(output.files[0].text, "3 u eu db false web/charts/db/templates/t.yaml");
-    assert_eq!(output.files[1].text, "db 3");
+    assert_eq!(&*output.files[0].text, "3 u eu db false web/charts/db/templates/t.yaml");
+    assert_eq!(&*output.files[1].text, "db 3");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_alias_names_the_chart_and_its_templates() {
         ("charts/db/templates/t.yaml", "{{ .Chart.Name }} {{ .Values.x }} {{ .Template.Name }}"),
     ];
     let output = render(&files, "{one: {x: 1}, two: {x: 2}}").unwrap();
-    let texts: Vec<&str> = output.files.iter().map(|file| file.text.as_str()).collect();
+    let texts: Vec<&str> = output.files.iter().map(|file| &*file.text).collect();
     assert_eq!(texts, ["one 1 web/charts/one/templates/t.yaml", "two 2 web/charts/two/templates/t.yaml"]);
 }
 
@@ -320,7 +320,7 @@ fn what_is_copied_or_read_at_once_counts_by_its_levels() {
         };
         // A level more for what `set` gives.
         let rounds_max = gotmpl::CONTAINERS_MAX as usize / (LEVELS + 1);
-        assert_eq!(nest(rounds_max - 1).unwrap().files[0].text, "ok", "{maker}");
+        assert_eq!(&*nest(rounds_max - 1).unwrap().files[0].text, "ok", "{maker}");
         let error = nest(rounds_max + 1).unwrap_err()[0].to_string();
         assert!(error.contains("levels of lists and maps"), "{error}");
     }

@@ -73,7 +73,7 @@ fn render_prepared(engine: &TeraEngine, prepared: &Prepared) -> Result<RenderOut
 /// The text of one template, or the diagnostics.
 fn text_of(template: &str) -> Result<String, String> {
     match render(&chart_of(&[("x.yaml", template)]), Vec::new()) {
-        Ok(out) => Ok(out.files.into_iter().map(|file| file.text).collect()),
+        Ok(out) => Ok(out.files.iter().map(|file| &*file.text).collect()),
         Err(findings) => Err(findings.iter().map(ToString::to_string).collect()),
     }
 }
@@ -205,7 +205,7 @@ fn many_threads_share_one_engine() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let out = render_prepared(&engine, &prepared).expect("it renders");
-                assert_eq!(out.files[0].text, "web debug = no");
+                assert_eq!(&*out.files[0].text, "web debug = no");
                 assert_eq!(out.files[0].path, "demo/templates/x.yaml");
             });
         }
@@ -239,7 +239,7 @@ fn includes_have_a_limit_that_fits_the_stack_of_a_thread() {
     };
     assert_eq!(
         chain(INCLUDE_DEPTH_MAX - 1).map(|out| out.files[0].text.clone()).map_err(|e| e[0].message.clone()),
-        Ok("end".to_owned())
+        Ok("end".into())
     );
     let error = chain(2000).expect_err("too deep");
     assert!(error[0].message.contains("more than 8 deep"), "{}", error[0]);

@@ -15,7 +15,7 @@ fn render(template: &str, generator: &mut (dyn Generator + Send)) -> Result<Stri
         let mut set = TemplateSet::default();
         set.add(&text.name, &parsed);
         let mut executor = Executor::new(Arc::new(set), &known, generator, Reach::FULL);
-        executor.execute("t", Value::Nil).map_err(|error| match error.function {
+        executor.execute("t", Value::Nil).map(|text| text.to_string()).map_err(|error| match error.function {
             Some(function) => format!("{function}: {}", error.message),
             None => error.message,
         })
