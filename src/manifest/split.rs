@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use memchr::memmem::Finder;
-
 /// The byte ranges of the documents in `text`, each without the blanks around it.
 ///
 /// The rule is Helm's, not YAML's: the text is trimmed, then cut at every match of `(?:^|\s*\n)---\s*`, and empty
@@ -22,9 +20,12 @@ pub fn split(text: &str) -> Vec<Range<usize>> {
         begin = skip_blanks(bytes, trimmed.start + 3, trimmed.end);
     }
     let mut from = begin;
-    let separator = Finder::new("\n---");
-    while let Some(found) = separator.find(&bytes[from..trimmed.end]) {
+    while let Some(found) = text[from..trimmed.end].find('\n') {
         let newline = from + found;
+        if !bytes[newline + 1..trimmed.end].starts_with(b"---") {
+            from = newline + 1;
+            continue;
+        }
         // The match begins at the first blank of the run that ends with this line feed, but not before the last match.
         let mut start = newline;
         while start > begin && is_blank(bytes[start - 1]) {

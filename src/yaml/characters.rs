@@ -1,8 +1,6 @@
 //! What a text is made of, found out in one quick look before it is read: most texts hold nothing rare, and then nobody
 //! looks for it character by character.
 
-use memchr::memchr3_iter;
-
 /// What a text holds, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Characters {
@@ -37,7 +35,8 @@ impl Characters {
 fn not_ascii(text: &str) -> Result<bool, usize> {
     let bytes = text.as_bytes();
     let mut has_break = false;
-    for at in memchr3_iter(0xc2, 0xe2, 0xef, bytes) {
+    let first_bytes = bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, 0xc2 | 0xe2 | 0xef));
+    for (at, _) in first_bytes {
         match bytes[at..] {
             [0xc2, 0x80..=0x84 | 0x86..=0x9f, ..] | [0xef, 0xbf, 0xbe | 0xbf, ..] => return Err(at),
             [0xc2, 0x85, ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..] => has_break = true,

@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use memchr::memchr;
-
 use super::characters::Characters;
 use super::fault::{Fault, Problem};
 
@@ -569,7 +567,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn skip_to_break(&mut self) {
         let begin = self.at;
         if self.characters.only_line_feeds {
-            self.at = memchr(b'\n', &self.bytes[begin..]).map_or(self.bytes.len(), |n| begin + n);
+            self.at = self.text[begin..self.bytes.len()].find('\n').map_or(self.bytes.len(), |n| begin + n);
         } else {
             while self.at < self.bytes.len() && self.break_len(self.at) == 0 {
                 self.at += 1;
