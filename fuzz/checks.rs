@@ -33,7 +33,7 @@ pub const EXPRESSION_END: u8 = 0;
 
 /// Any text is a template or refused with a place in it.
 pub fn gotmpl_parse(bytes: &[u8]) {
-    static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions::new(gotmpl::sprig::TABLES));
+    static FUNCTIONS: Functions = Functions::new(gotmpl::sprig::TABLES);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let text = Arc::new(Text { name: "t".into(), text: text.into() });
     if let Err(error) = gotmpl::parse(&text, &FUNCTIONS) {

@@ -17,7 +17,7 @@ mod tests;
 mod toml;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use self::convert::{as_values, empty_values, from_node};
 use self::report::Context;
@@ -26,16 +26,23 @@ use super::{Engine, Randomness, RenderInput, RenderOutput, RenderedFile};
 use crate::chart::{Chart, TemplateFile};
 use crate::error::{Diagnostic, Source, Span};
 use crate::gotmpl::{
-    self, Executor, FixedGenerator, Functions, Generator, Map, NO_VALUE, Parsed, Reach, RealGenerator, TemplateSet,
-    Text, Value,
+    self, Executor, FixedGenerator, Function, Functions, Generator, Map, NO_VALUE, Parsed, Reach, RealGenerator,
+    TemplateSet, Text, Value,
 };
 use crate::values::PreparedChart;
 
 /// Helm's functions over sprig's over Go's.
-static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
-    let tables: Vec<_> = gotmpl::sprig::TABLES.iter().copied().chain([funcs::FUNCTIONS]).collect();
-    Functions::new(&tables)
-});
+static FUNCTIONS: Functions = Functions::new(&TABLES);
+
+const TABLES: [&[Function]; gotmpl::sprig::TABLES.len() + 1] = {
+    let mut tables = [funcs::FUNCTIONS; gotmpl::sprig::TABLES.len() + 1];
+    let mut at = 0;
+    while at < gotmpl::sprig::TABLES.len() {
+        tables[at] = gotmpl::sprig::TABLES[at];
+        at += 1;
+    }
+    tables
+};
 
 /// From how many bytes of templates on a second thread helps to parse them: before, starting it and the pages of its own
 /// allocator cost as much as it saves.

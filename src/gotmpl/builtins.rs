@@ -38,7 +38,7 @@ impl Builtin {
         &[And, Or, Not, Call, Html, Index, Slice, Js, Len, Print, Printf, Println, Urlquery, Eq, Ne, Lt, Le, Gt, Ge];
 
     /// The name in templates.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             And => "and",
             Or => "or",

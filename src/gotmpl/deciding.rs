@@ -133,7 +133,8 @@ fn path_of(tree: &Tree, expr: &Expr) -> Option<Vec<Arc<str>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse::{Functions, parse};
+    use super::super::functions::Functions;
+    use super::super::parse::parse;
     use super::super::sprig;
     use super::*;
     use crate::gotmpl::Text;

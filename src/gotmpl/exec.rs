@@ -8,7 +8,8 @@ use super::ast::{Arrays, Body, Branch, Call, Command, List, Node, Parsed, Span, 
 use super::error::{Culprit, Error, Frame, FrameKind, Site};
 use super::fmt;
 use super::func::{Generator, Host};
-use super::parse::{Functions, parse};
+use super::functions::Functions;
+use super::parse::parse;
 use super::random_text::{Alphabet, RandomText};
 use super::set::{Scope, TemplateSet};
 use super::value::{IntKind, Value};

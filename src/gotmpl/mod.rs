@@ -12,6 +12,7 @@ mod eval;
 mod exec;
 pub mod fmt;
 mod func;
+mod functions;
 pub mod json;
 mod lex;
 mod literal;
@@ -41,7 +42,8 @@ pub use exec::{
     ROUNDS_MAX, Reach, STACK_BYTES,
 };
 pub use func::{Function, Generator, Host, Param};
-pub use parse::{Functions, NESTING_MAX, parse};
+pub use functions::Functions;
+pub use parse::{NESTING_MAX, parse};
 pub use random::{FixedGenerator, RANDOM_TEXT_BYTES_MAX, RANDOM_TEXTS_MAX, RealGenerator};
 pub use random_text::{Alphabet, CallSite, RandomText};
 pub use set::TemplateSet;

@@ -3,52 +3,17 @@
 
 use std::sync::Arc;
 
-use super::HashMap;
 use super::ast::{
-    Arrays, Body, Branch, Call, Callee, Command, Expr, ExprKind, Id, List, Node, Number, Parsed, Pipe, Segment, Span,
-    Text, Tree, Variable,
+    Arrays, Body, Branch, Call, Command, Expr, ExprKind, Id, List, Node, Number, Parsed, Pipe, Segment, Span, Text,
+    Tree, Variable,
 };
-use super::builtins::Builtin;
 use super::error::{ParseError, Site};
-use super::func::Function;
+use super::functions::Functions;
 use super::lex::{Kind, Token, lex};
 use super::literal::{self, Unquoted};
 
 /// How deep parentheses and blocks may nest; each level costs stack when the template runs.
 pub const NESTING_MAX: u32 = 500;
-
-/// The functions that templates may call: Go's built-in ones and those of some tables.
-pub struct Functions {
-    callees: HashMap<&'static str, Callee>,
-}
-
-impl Functions {
-    /// Go's built-in functions, then `include` and `tpl`, then those of the tables; later ones win.
-    pub fn new(tables: &[&'static [Function]]) -> Functions {
-        let rows: usize = tables.iter().map(|table| table.len()).sum();
-        let mut callees = HashMap::default();
-        callees.reserve(Builtin::ALL.len() + 2 + rows);
-        callees.extend(Builtin::ALL.iter().map(|b| (b.name(), Callee::Builtin(*b))));
-        for callee in [Callee::Include, Callee::Tpl] {
-            callees.insert(callee.name(), callee);
-        }
-        callees.extend(tables.iter().copied().flatten().map(|row| (row.name, Callee::Row(row))));
-        Functions { callees }
-    }
-
-    /// A function of the tables.
-    pub(super) fn row(&self, name: &str) -> Option<&'static Function> {
-        match self.callees.get(name) {
-            Some(Callee::Row(row)) => Some(row),
-            _ => None,
-        }
-    }
-
-    /// All names, for suggestions.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.callees.keys().copied()
-    }
-}
 
 /// Parses a text.
 ///
@@ -599,8 +564,8 @@ impl<'a> Parser<'a> {
         let token = self.take();
         let source = self.source(token);
         let kind = match token.kind {
-            Kind::Identifier => match self.functions.callees.get(source) {
-                Some(callee) => ExprKind::Function(*callee),
+            Kind::Identifier => match self.functions.get(source) {
+                Some(callee) => ExprKind::Function(callee),
                 None => return self.error(token.span, format!("function {source:?} not defined")),
             },
             Kind::Dot => ExprKind::Dot,

@@ -6,7 +6,7 @@
 use super::ast::Span;
 use super::exec::{Executor, Operand, Result};
 use super::func::Param;
-use super::parse::Functions;
+use super::functions::Functions;
 use super::value::{Map, MapType, Value};
 
 /// A method.
