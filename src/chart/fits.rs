@@ -47,25 +47,12 @@ const OTHER_KEYWORDS: [&str; 20] = [
     "uniqueItems",
 ];
 
-/// What says nothing about values. Beside a `$ref` older drafts read nothing else.
-const ANNOTATIONS: [&str; 10] = [
-    "$comment",
-    "default",
-    "definitions",
-    "deprecated",
-    "description",
-    "examples",
-    "readOnly",
-    "title",
-    "writeOnly",
-    "$ref",
-];
-
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
 /// A schema, without its `$schema`, all of which can be read here.
 pub(super) struct PlainSchema {
     schema: Json,
+    draft: Draft,
     /// By what the schema writes.
     patterns: HashMap<String, Regex>,
 }
@@ -76,12 +63,13 @@ impl PlainSchema {
         let mut look = Look { root: &schema, draft, patterns: HashMap::new(), targets: HashSet::new() };
         let is_plain = !matches!(draft, Draft::Draft4) && look.is_plain(&schema, 0);
         let patterns = look.patterns;
-        is_plain.then_some(PlainSchema { schema, patterns })
+        is_plain.then_some(PlainSchema { schema, draft, patterns })
     }
 
     /// Whether the values fit for certain.
     pub(super) fn fits(&self, values: &Node) -> bool {
-        let mut check = Check { root: &self.schema, patterns: &self.patterns, steps: 0, is_unsure: false };
+        let ref_is_all = matches!(self.draft, Draft::Draft6 | Draft::Draft7);
+        let mut check = Check { root: &self.schema, ref_is_all, patterns: &self.patterns, steps: 0, is_unsure: false };
         check.fits(&self.schema, values, 0) && !check.is_unsure
     }
 }
@@ -102,10 +90,7 @@ impl<'a> Look<'a> {
             Json::Object(object) => object,
             _ => return false,
         };
-        let is_modern = !matches!(self.draft, Draft::Draft6 | Draft::Draft7);
-        if depth > DEPTH_MAX
-            || (!is_modern && object.contains_key("$ref") && object.keys().any(|key| !ANNOTATIONS.contains(&&**key)))
-        {
+        if depth > DEPTH_MAX {
             return false;
         }
         let depth = depth + 1;
@@ -216,6 +201,8 @@ fn target<'a>(root: &'a Json, reference: &str) -> Option<&'a Json> {
 /// One run over values.
 struct Check<'a> {
     root: &'a Json,
+    /// Older drafts read nothing beside a `$ref`.
+    ref_is_all: bool,
     patterns: &'a HashMap<String, Regex>,
     steps: usize,
     /// Something could not be decided, so that even a "no" within the schema says nothing.
@@ -233,7 +220,10 @@ impl<'a> Check<'a> {
                 return false;
             }
         };
-        object.iter().all(|(keyword, value)| self.keyword(object, keyword, value, node, depth + 1))
+        match object.get("$ref").filter(|_| self.ref_is_all) {
+            Some(reference) => self.keyword(object, "$ref", reference, node, depth + 1),
+            None => object.iter().all(|(keyword, value)| self.keyword(object, keyword, value, node, depth + 1)),
+        }
     }
 
     fn keyword(
@@ -432,9 +422,9 @@ mod tests {
             assert_eq!(fits_plainly(&schema, Draft::Draft202012, &values), expected, "{schema} {values}");
         }
         // Older drafts read nothing beside a reference.
-        let schema = serde_json::json!({"$ref": "#/definitions/a", "type": "null", "definitions": {"a": true}});
-        assert_eq!(fits_plainly(&schema, Draft::Draft7, &Json::Null), None);
-        assert_eq!(fits_plainly(&schema, Draft::Draft201909, &Json::Null), Some(true));
+        let schema = serde_json::json!({"$ref": "#/definitions/a", "type": "array", "definitions": {"a": true}});
+        assert_eq!(fits_plainly(&schema, Draft::Draft7, &Json::Null), Some(true));
+        assert_eq!(fits_plainly(&schema, Draft::Draft201909, &Json::Null), Some(false));
     }
 
     fn values() -> impl Strategy<Value = Json> {
@@ -468,7 +458,8 @@ mod tests {
                 .prop_map(|(name, n)| serde_json::json!({name: n})),
             word(&["a", "^b$", "[^a]", "(a|b)b*", "a{2}", "[", "\\."]).prop_map(|p| serde_json::json!({"pattern": p})),
             prop::collection::vec(values(), 0..3).prop_map(|some| serde_json::json!({"enum": some})),
-            word(&["a", "b", "c"]).prop_map(|name| serde_json::json!({"$ref": format!("#/$defs/{name}")})),
+            (word(&["a", "b", "c"]), word(&["title", "type"]), word(&["null", "object"]))
+                .prop_map(|(name, key, value)| { serde_json::json!({"$ref": format!("#/$defs/{name}"), key: value}) }),
             word(&["title", "default", "pattern", "x"]).prop_map(|name| serde_json::json!({name: "a"})),
             Just(serde_json::json!(5)),
         ];
