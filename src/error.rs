@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use unicode_width::UnicodeWidthStr;
@@ -16,12 +17,76 @@ pub struct Source {
     /// The name as shown to the user, relative to the repository's root, with `/`.
     pub name: String,
     /// The whole text.
-    pub text: Arc<str>,
+    pub text: SourceText,
+}
+
+/// A text that is shared with others, as that of a template is; or one's own, as what it gave is, which may be large and is
+/// not copied to be shared.
+#[derive(Debug, Clone)]
+pub enum SourceText {
+    /// With others.
+    Shared(Arc<str>),
+    /// With nobody.
+    Own(String),
+}
+
+impl SourceText {
+    /// Whether it is this very text, not only an equal one.
+    pub fn is(&self, other: &str) -> bool {
+        std::ptr::eq(&**self, other)
+    }
+
+    /// The text to be shared; copied if it was one's own.
+    pub fn shared(&self) -> Arc<str> {
+        match self {
+            SourceText::Shared(text) => text.clone(),
+            SourceText::Own(text) => text.as_str().into(),
+        }
+    }
+}
+
+impl Deref for SourceText {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        match self {
+            SourceText::Shared(text) => text,
+            SourceText::Own(text) => text,
+        }
+    }
+}
+
+impl From<String> for SourceText {
+    fn from(text: String) -> SourceText {
+        SourceText::Own(text)
+    }
+}
+
+impl From<&str> for SourceText {
+    fn from(text: &str) -> SourceText {
+        SourceText::Shared(text.into())
+    }
+}
+
+impl From<Arc<str>> for SourceText {
+    fn from(text: Arc<str>) -> SourceText {
+        SourceText::Shared(text)
+    }
+}
+
+impl From<Cow<'_, str>> for SourceText {
+    fn from(text: Cow<'_, str>) -> SourceText {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
+    }
 }
 
 impl Source {
     /// A source that diagnostics share.
-    pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Source> {
+    pub fn new(name: impl Into<String>, text: impl Into<SourceText>) -> Arc<Source> {
         Arc::new(Source { name: name.into(), text: text.into() })
     }
 

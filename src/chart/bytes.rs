@@ -4,6 +4,7 @@
 use std::io;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::str::Utf8Error;
 use std::sync::{Arc, OnceLock};
 
 use super::FILE_SIZE_BYTES_MAX;
@@ -17,6 +18,8 @@ pub struct Bytes(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Read(Arc<[u8]>),
+    /// Bytes that are UTF-8, shared with those who want the text.
+    Text(Arc<str>),
     Later(Arc<Later>),
 }
 
@@ -46,10 +49,19 @@ impl Bytes {
         Bytes(Kind::Later(Arc::new(Later { path, shown, length, bytes: OnceLock::new(), failures: failures.clone() })))
     }
 
+    /// Of a file that was just read.
+    pub(super) fn of(bytes: &[u8]) -> Bytes {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Bytes(Kind::Text(text.into())),
+            Err(_) => bytes.into(),
+        }
+    }
+
     /// How many there are, without reading them.
     pub fn len(&self) -> usize {
         match &self.0 {
             Kind::Read(bytes) => bytes.len(),
+            Kind::Text(text) => text.len(),
             Kind::Later(later) => later.length,
         }
     }
@@ -63,20 +75,39 @@ impl Bytes {
     pub(super) fn without_mark(self) -> Bytes {
         match self.0 {
             Kind::Read(bytes) => Bytes(Kind::Read(without_mark(bytes))),
+            Kind::Text(text) => {
+                Bytes(Kind::Text(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), Arc::from)))
+            }
             Kind::Later(_) => self,
         }
     }
 
     /// The bytes themselves.
-    pub fn shared(&self) -> &Arc<[u8]> {
+    pub fn shared(&self) -> Arc<[u8]> {
         match &self.0 {
-            Kind::Read(bytes) => bytes,
-            Kind::Later(later) => later.bytes.get_or_init(|| later.read()),
+            Kind::Read(bytes) => bytes.clone(),
+            Kind::Text(text) => text.clone().into(),
+            Kind::Later(later) => later.bytes().clone(),
+        }
+    }
+
+    /// The text that they are.
+    ///
+    /// # Errors
+    /// They are not UTF-8; says from where on.
+    pub fn text(&self) -> Result<Arc<str>, Utf8Error> {
+        match &self.0 {
+            Kind::Text(text) => Ok(text.clone()),
+            _ => std::str::from_utf8(self).map(Arc::from),
         }
     }
 }
 
 impl Later {
+    fn bytes(&self) -> &Arc<[u8]> {
+        self.bytes.get_or_init(|| self.read())
+    }
+
     fn read(&self) -> Arc<[u8]> {
         let result = read_shared(&self.path, FILE_SIZE_BYTES_MAX, Links::Followed);
         match result.map(without_mark) {
@@ -106,7 +137,11 @@ impl Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.shared()
+        match &self.0 {
+            Kind::Read(bytes) => bytes,
+            Kind::Text(text) => text.as_bytes(),
+            Kind::Later(later) => later.bytes(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::bytes::{Bytes, Failures, unreadable};
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{CHART_SIZE_BYTES_MAX, ChartFile, DEPTH_MAX, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX};
 use crate::error::{Diagnostic, io_help, reason};
-use crate::repo::{Links, read_shared_to};
+use crate::repo::{Buffer, Links};
 
 /// Reads the files of a chart folder, without those that .helmignore leaves out; sorted by path.
 ///
@@ -43,8 +43,8 @@ fn read(path: &Path, location: &str, root: &Path, later: Option<&Failures>) -> R
     };
     let folder = fs::canonicalize(path).map_err(|e| unreadable(&e))?;
     let root = fs::canonicalize(root).map_err(|e| unreadable(&e))?;
-    let mut reader =
-        Reader { root, location, rules: Rules::defaults(), later, files: Vec::new(), entries: 0, size_bytes: 0 };
+    let (rules, buffer) = (Rules::defaults(), Buffer::default());
+    let mut reader = Reader { root, location, rules, later, buffer, files: Vec::new(), entries: 0, size_bytes: 0 };
     if !folder.starts_with(&reader.root) {
         return Err(reader.leaves_root("", &folder));
     }
@@ -74,6 +74,7 @@ struct Reader<'a> {
     rules: Rules,
     /// Whether files may be read later, and where failures go then.
     later: Option<&'a Failures>,
+    buffer: Buffer,
     files: Vec<ChartFile>,
     /// Files and folders that were looked at.
     entries: usize,
@@ -161,13 +162,12 @@ impl Reader<'_> {
 
     fn read_file(&mut self, path: &Path, below: &str) -> Result<Bytes, Diagnostic> {
         let at_once_max = if self.later.is_some() && !is_needed(below) { AT_ONCE_BYTES_MAX } else { u64::MAX };
-        let (length, read) =
-            read_shared_to(at_once_max, path, FILE_SIZE_BYTES_MAX, Links::Followed).map_err(|error| {
-                match error.kind() {
-                    io::ErrorKind::FileTooLarge => super::load::too_large(&self.shown(below)),
-                    _ => self.unreadable(below, &error),
-                }
-            })?;
+        let read = self.buffer.read(at_once_max, path, FILE_SIZE_BYTES_MAX, Links::Followed);
+        let read = read.map(|(length, bytes)| (length, bytes.map(Bytes::of)));
+        let (length, bytes) = read.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => super::load::too_large(&self.shown(below)),
+            _ => self.unreadable(below, &error),
+        })?;
         self.size_bytes += length as u64;
         if self.size_bytes > CHART_SIZE_BYTES_MAX {
             let error = format!("this chart is larger than {CHART_SIZE_BYTES_MAX} bytes (CHART_SIZE_BYTES_MAX)");
@@ -175,9 +175,9 @@ impl Reader<'_> {
                 .at_file(self.location)
                 .help("leave out in .helmignore what does not belong to the chart"));
         }
-        Ok(match (read, self.later) {
+        Ok(match (bytes, self.later) {
             (None, Some(failures)) => Bytes::later(path.to_owned(), self.shown(below), length, failures),
-            (read, _) => read.unwrap_or_default().into(),
+            (bytes, _) => bytes.unwrap_or_else(|| Bytes::of(&[])),
         })
     }
 

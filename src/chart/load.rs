@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::folder::join;
 use super::ignore::{FILE_NAME as HELMIGNORE, Rules};
 use super::{
-    CHART_SIZE_BYTES_MAX, Chart, ChartFile, DEPTH_MAX, EngineKind, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX, Loaded,
+    Bytes, CHART_SIZE_BYTES_MAX, Chart, ChartFile, DEPTH_MAX, EngineKind, FILE_COUNT_MAX, FILE_SIZE_BYTES_MAX, Loaded,
     Metadata, Schema, TemplateFile, archive, metadata,
 };
 use crate::error::{Diagnostic, Source, Span};
@@ -93,7 +93,7 @@ pub(super) fn too_large(shown: &str) -> Diagnostic {
 }
 
 /// Reads .helmignore.
-pub(super) fn helmignore(location: &str, bytes: &[u8]) -> Result<Rules, Diagnostic> {
+pub(super) fn helmignore(location: &str, bytes: &Bytes) -> Result<Rules, Diagnostic> {
     Rules::parse(&text(&join(location, HELMIGNORE), bytes)?)
 }
 
@@ -295,9 +295,9 @@ impl Loader {
 }
 
 /// The text of a file.
-fn text(shown: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
+fn text(shown: &str, bytes: &Bytes) -> Result<Arc<Source>, Diagnostic> {
+    let bytes = bytes.clone().without_mark();
+    match bytes.text() {
         Ok(text) => Ok(Source::new(shown, text)),
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();

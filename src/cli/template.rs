@@ -170,7 +170,7 @@ fn render_files(
 
 fn collect_crds(chart: &PreparedChart, crds: &mut Crds) {
     let files = chart.chart.crds.iter();
-    crds.extend(files.map(|file| (format!("{}/{}", chart.full_path, file.path), file.bytes.shared().clone())));
+    crds.extend(files.map(|file| (format!("{}/{}", chart.full_path, file.path), file.bytes.shared())));
     chart.dependencies.iter().for_each(|dependency| collect_crds(dependency, crds));
 }
 

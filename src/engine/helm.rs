@@ -127,7 +127,7 @@ impl Engine for HelmEngine {
 pub fn name_from_template(text: &str) -> Result<String, Diagnostic> {
     let source = Source::new("--name-template", text);
     let name: Arc<str> = source.name.as_str().into();
-    let text = Arc::new(Text { name: name.clone(), text: source.text.clone() });
+    let text = Arc::new(Text { name: name.clone(), text: source.text.shared() });
     let parsed =
         gotmpl::parse(&text, &FUNCTIONS).map_err(|error| report::parse_diagnostic(&error, &source, &FUNCTIONS))?;
     let mut set = TemplateSet::default();
@@ -187,7 +187,7 @@ fn is_partial(file: &TemplateFile) -> bool {
 
 fn compile_file(file: &TemplateFile) -> Template {
     let source = file.source.clone();
-    let text = Arc::new(Text { name: file.path.as_str().into(), text: source.text.clone() });
+    let text = Arc::new(Text { name: file.path.as_str().into(), text: source.text.shared() });
     let parsed = gotmpl::parse(&text, &FUNCTIONS)
         .map_err(|error| Box::new(report::parse_diagnostic(&error, &source, &FUNCTIONS)));
     Template { path: file.path.clone(), source, is_partial: is_partial(file), parsed }

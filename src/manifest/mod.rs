@@ -172,7 +172,7 @@ fn read(document: &Document, wanted: Wanted, warnings: &mut Vec<Diagnostic>) -> 
     let options = ReadOptions::default();
     let document = match wanted {
         Wanted::Objects => yaml::read_part(rendered, *span, &options),
-        Wanted::Texts => yaml::read_head(rendered, *span, &options, &["apiVersion", "kind", "metadata"]),
+        Wanted::Texts => yaml::read_head(rendered, *span, &options, HEAD),
     };
     let document =
         document.map_err(|error| locate::explain(with_template_line(error, template, rendered), template))?;
@@ -203,6 +203,10 @@ fn read(document: &Document, wanted: Wanted, warnings: &mut Vec<Diagnostic>) -> 
     }
     Ok(Some(manifest))
 }
+
+/// The entries that [`check_head`] and hooks are about.
+const HEAD: yaml::Wanted<'_> =
+    &[("apiVersion", None), ("kind", None), ("metadata", Some("name")), ("metadata", Some("annotations"))];
 
 /// What Helm's `SimpleHead` asks of a document: a mapping whose kind, metadata and annotations have the right types.
 fn check_head(manifest: &Manifest) -> Result<(), Diagnostic> {

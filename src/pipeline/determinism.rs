@@ -303,7 +303,7 @@ impl<'a> Settling<'a> {
                 let line_of = |place: &Place| place.source.line_at(place.span.start).1;
                 let is_on_line = |call: &&&RandomCall| {
                     error.notes.iter().filter_map(|note| note.place.as_ref()).any(|line| {
-                        Arc::ptr_eq(&line.source.text, &call.place.source.text) && line_of(line) == line_of(&call.place)
+                        line.source.text.is(&call.place.source.text) && line_of(line) == line_of(&call.place)
                     })
                 };
                 if let Some(call) = calls.iter().find(is_on_line) {

@@ -28,7 +28,7 @@ pub use git::{Git, Remote, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX, TreeF
 pub use glob::{Glob, PathGlob};
 pub use lock::{CommitId, LOCK_FILE, LOCK_VERSION, Lock};
 pub use refs::{ChartOrigin, ChartRequest, Identity, Moved, Refs};
-pub use regular::{Links, read_regular, read_shared, read_shared_to};
+pub use regular::{Buffer, Links, read_regular, read_shared};
 pub use revision::{EntryType, Lag, TreeEntry};
 pub use selector::Selector;
 pub use settings::{SETTINGS_FILE, Settings, Skip};

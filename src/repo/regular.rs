@@ -1,7 +1,7 @@
 //! Reading one file whole, without waiting for ever and without taking in more than is meant.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, IoSliceMut, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,53 +28,56 @@ pub fn read_regular(path: &Path, bytes_max: u64, links: Links) -> io::Result<Vec
     read_rest(&file, Vec::with_capacity(usize::try_from(length.min(bytes_max)).unwrap_or(0) + 1), bytes_max)
 }
 
-/// The same for those who share the bytes: they are read to where they stay.
+/// The same for those who share the bytes.
 ///
 /// # Errors
 /// As of [`read_regular`].
 pub fn read_shared(path: &Path, bytes_max: u64, links: Links) -> io::Result<Arc<[u8]>> {
-    let (_, bytes) = read_shared_to(u64::MAX, path, bytes_max, links)?;
-    Ok(bytes.unwrap_or_default())
+    read_regular(path, bytes_max, links).map(Arc::from)
 }
 
-/// The same, but only if the file has no more bytes than `at_once_max`; also gives how many it has.
-///
-/// # Errors
-/// As of [`read_regular`], also where it is not read.
-pub fn read_shared_to(
-    at_once_max: u64,
-    path: &Path,
-    bytes_max: u64,
-    links: Links,
-) -> io::Result<(usize, Option<Arc<[u8]>>)> {
-    let (file, length) = open(path, links)?;
-    if length > bytes_max {
-        return Err(too_large(bytes_max));
-    }
-    let shared_length = usize::try_from(length).unwrap_or(0);
-    if length > at_once_max {
-        return Ok((shared_length, None));
-    }
-    let shared = read_from(&file, shared_length, bytes_max)?;
-    Ok((shared.len(), Some(shared)))
-}
+/// Of a buffer while files are small, and from the first one on that is not.
+const BUFFER_BYTES_MIN: usize = 64 << 10;
+const BUFFER_BYTES_USUAL: usize = 1 << 20;
 
-/// Reads a file that should have so many bytes.
-fn read_from(file: &File, length: usize, bytes_max: u64) -> io::Result<Arc<[u8]>> {
-    let mut shared: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
-    // One byte more than there should be: the end shows without a further call.
-    let mut more = [0];
-    let read = match Arc::get_mut(&mut shared) {
-        Some(bytes) => (&*file).read_vectored(&mut [IoSliceMut::new(bytes), IoSliceMut::new(&mut more)])?,
-        None => 0,
-    };
-    if read == length {
-        return Ok(shared);
+/// A place to read one file after the other to: memory that is taken once.
+#[derive(Debug, Default)]
+pub struct Buffer(Vec<u8>);
+
+impl Buffer {
+    /// Reads a file, but only if it has no more bytes than `at_once_max`; also gives how many it has.
+    ///
+    /// # Errors
+    /// As of [`read_regular`], also where it is not read.
+    pub fn read(
+        &mut self,
+        at_once_max: u64,
+        path: &Path,
+        bytes_max: u64,
+        links: Links,
+    ) -> io::Result<(usize, Option<&[u8]>)> {
+        let (file, length) = open(path, links)?;
+        if length > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        let length_shown = usize::try_from(length).unwrap_or(0);
+        if length > at_once_max {
+            return Ok((length_shown, None));
+        }
+        // One byte more than there should be: the end shows without a further call.
+        if self.0.len() <= length_shown {
+            // A new one, for its zeros are the kernel's: nobody writes them. What nothing is read to is not even taken.
+            let bytes = if length_shown < BUFFER_BYTES_MIN { BUFFER_BYTES_MIN } else { BUFFER_BYTES_USUAL };
+            self.0 = vec![0; bytes.max(length_shown + 1)];
+        }
+        let read = (&file).read(&mut self.0[..=length_shown])?;
+        if read == length_shown {
+            return Ok((read, Some(&self.0[..read])));
+        }
+        // It has just been changed.
+        self.0 = read_rest(&file, self.0[..read].to_vec(), bytes_max)?;
+        Ok((self.0.len(), Some(&self.0)))
     }
-    // It has just been changed.
-    let mut bytes = shared[..read.min(length)].to_vec();
-    bytes.extend(&more[..read.saturating_sub(length)]);
-    read_rest(file, bytes, bytes_max).map(Arc::from)
 }
 
 /// Opens a regular file; also gives its length, for now.
@@ -152,12 +155,12 @@ mod tests {
         assert_eq!(read_shared(&path, 3, Links::Followed).unwrap_err().kind(), ErrorKind::FileTooLarge);
         assert_eq!(read_regular(&path, 3, Links::Followed).unwrap_err().kind(), ErrorKind::FileTooLarge);
         // The kernel's files say that they are empty.
-        assert_eq!(
-            read_shared_to(2, Path::new("/proc/self/stat"), 0, Links::Followed).unwrap_err().kind(),
-            ErrorKind::FileTooLarge
-        );
+        let mut buffer = Buffer::default();
+        let stat = buffer.read(2, Path::new("/proc/self/stat"), 0, Links::Followed);
+        assert_eq!(stat.unwrap_err().kind(), ErrorKind::FileTooLarge);
         fs::write(&path, "abc").unwrap();
-        assert_eq!(read_shared_to(2, &path, 3, Links::Followed).unwrap(), (3, None));
+        assert_eq!(buffer.read(2, &path, 3, Links::Followed).unwrap(), (3, None));
+        assert_eq!(buffer.read(3, &path, 3, Links::Followed).unwrap(), (3, Some(&b"abc"[..])));
         let status = read_shared(Path::new("/proc/self/status"), 1 << 20, Links::Followed).unwrap();
         assert!(status.starts_with(b"Name:") && status.ends_with(b"\n"), "{status:?}");
         assert!(read_shared(folder.path(), 3, Links::Followed).is_err());

@@ -118,7 +118,7 @@ impl Parser<'_> {
             None if name.text.is_empty() => Ok(Flow::End),
             None => Err(self
                 .error(format!("the name `{}` has no value", name.text), name.span)
-                .help(format!("write `{}=VALUE`", self.source.text))),
+                .help(format!("write `{}=VALUE`", &*self.source.text))),
             Some(',') => Err(self
                 .error(format!("the name `{}` has no value (it cannot end with `,`)", name.text), name.span)
                 .help("a `,` that belongs to the name or value is written `\\,`")),

@@ -41,8 +41,11 @@ struct Frame<'a> {
 
 enum Items<'a> {
     Sequence(Vec<Node>),
-    Mapping { map: Map, expect: Expect<'a>, merged: HashSet<Arc<str>> },
+    Mapping { map: Map, expect: Expect<'a>, merged: Merged },
 }
+
+/// The keys that merge keys have given; nearly no mapping has such.
+type Merged = Option<Box<HashSet<Arc<str>>>>;
 
 enum Expect<'a> {
     Key,
@@ -91,7 +94,7 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart { anchor } => self.begin(Items::Sequence(Vec::new()), anchor, span),
             Event::MappingStart { anchor } => {
-                let items = Items::Mapping { map: Map::default(), expect: Expect::Key, merged: HashSet::default() };
+                let items = Items::Mapping { map: Map::default(), expect: Expect::Key, merged: None };
                 self.begin(items, anchor, span)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
@@ -183,7 +186,20 @@ impl<'a> Builder<'a> {
                 Failure::new(format!("yaml: {}", wrong.go), diagnostic.help("remove the tag, or mend the value"))
             })?,
         };
-        let is_key = matches!(self.open.last(), Some(Frame { items: Items::Mapping { expect: Expect::Key, .. }, .. }));
+        let frame = self.open.last_mut();
+        let mut is_key = false;
+        if let Some(Frame { items: Items::Mapping { expect: expect @ Expect::Key, .. }, nodes, last_end, .. }) = frame {
+            is_key = true;
+            if anchor.is_none() && !is_merge_key {
+                *nodes += 1;
+                *last_end = span.end.max(*last_end);
+                *expect = match scalar::key_text(scalar) {
+                    Ok(key) => Expect::Value(key, span),
+                    Err(kind) => Expect::NoKey(kind, span),
+                };
+                return Ok(());
+            }
+        }
         let mut complete =
             Complete { node: Node { value: Value::Null, span }, scalar: None, is_merge_key, is_alias: false, nodes: 1 };
         if !is_key || anchor.is_some() {
@@ -258,16 +274,14 @@ impl<'a> Builder<'a> {
                     }
                     Expect::Value(key, key_span) => {
                         let entry = Entry { key_span, node: done.node };
-                        let Some(found) = map.get_mut(&*key) else {
-                            map.insert(Arc::from(key), entry);
+                        let (index, replaced) = map.insert_full(Arc::from(key), entry);
+                        let Some((Entry { key_span: first, .. }, (key, _))) = replaced.zip(map.get_index(index)) else {
                             return Ok(());
                         };
-                        let first = found.key_span;
-                        *found = entry;
-                        if merged.take(&*key).is_some() {
+                        if merged.as_mut().is_some_and(|merged| merged.remove(&**key)) {
                             return Ok(());
                         }
-                        let finding = duplicate(self.source, &key, key_span, first, self.options.duplicate_keys);
+                        let finding = duplicate(self.source, key, key_span, first, self.options.duplicate_keys);
                         if self.options.duplicate_keys == DuplicateKeys::Error {
                             let go = format!("yaml: unmarshal errors:\n  key {key:?} already set in map");
                             return Err(Failure::new(go, finding));
@@ -325,7 +339,7 @@ fn duplicate(source: &Arc<Source>, key: &str, second: Span, first: Span, rule: D
 fn merge<'a>(
     source: &Arc<Source>,
     map: &mut Map,
-    merged: &mut HashSet<Arc<str>>,
+    merged: &mut Merged,
     done: Complete<'a>,
     at: Span,
     warnings: &mut Vec<Diagnostic>,
@@ -341,6 +355,7 @@ fn merge<'a>(
         }
         _ => return Err(refuse_merge(source, span)),
     };
+    let merged = merged.get_or_insert_default();
     for (key, entry) in maps.into_iter().flatten() {
         match map.get_mut(&key) {
             Some(found) if !merged.contains(&key) => {

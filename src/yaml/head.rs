@@ -9,16 +9,21 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::event::{Event, Located};
-use super::parse::Parser;
+use super::parse::{LEVELS_USUAL, Parser};
 use super::read::{Document, ReadOptions, read_part};
 use super::scalar;
 use crate::error::{Diagnostic, Source, Span};
 
 /// A mapping with more keys is read in full: here a key is compared with all before it.
 const KEYS_MAX: usize = 100;
+/// How many keys the open mappings of most documents have: so much room is taken at first.
+const KEYS_USUAL: usize = 64;
 
-/// Reads a document as [`read_part`] does, with the same findings. Of a mapping's entries only those with these keys are
-/// sure to be in the result.
+/// Where entries stand that are wanted: the key of the root, and perhaps one in its value.
+pub type Wanted<'a> = &'a [(&'a str, Option<&'a str>)];
+
+/// Reads a document as [`read_part`] does, with the same findings. Only the wanted entries of its root are sure to be in the
+/// result; a value that they are only a part of may end before its place in the text does.
 ///
 /// # Errors
 /// As for [`read_part`].
@@ -26,32 +31,33 @@ pub fn read_head(
     source: &Arc<Source>,
     span: Span,
     options: &ReadOptions,
-    names: &[&str],
+    wanted: Wanted<'_>,
 ) -> Result<Document, Diagnostic> {
-    match head(source, span, options, names) {
+    match head(source, span, options, wanted) {
         Some(document) => Ok(document),
         None => read_part(source, span, options),
     }
 }
 
 /// The document, if it is a mapping without anything unusual.
-fn head(source: &Arc<Source>, span: Span, options: &ReadOptions, names: &[&str]) -> Option<Document> {
+fn head(source: &Arc<Source>, span: Span, options: &ReadOptions, wanted: Wanted<'_>) -> Option<Document> {
     let mut parser = Parser::new(source, span, options).ok()?;
     let Ok((Event::DocumentStart { .. }, _)) = parser.next() else { return None };
     let mut head = Head {
-        names,
+        wanted,
         depth_max: options.limits.depth_max,
         builder: Builder::new(source, options),
-        open: Vec::new(),
-        keys: Vec::new(),
-        hashes: Vec::new(),
+        open: Vec::with_capacity(LEVELS_USUAL),
+        keys: Vec::with_capacity(KEYS_USUAL),
+        hashes: Vec::with_capacity(KEYS_USUAL),
         is_wanted: true,
+        wanted_in: None,
         end: 0,
     };
     parser.keep_texts(false);
     loop {
         let (event, span) = parser.next().ok()?;
-        if event == Event::DocumentEnd {
+        if matches!(event, Event::DocumentEnd) {
             break;
         }
         head.event((event, span))?;
@@ -64,8 +70,8 @@ fn head(source: &Arc<Source>, span: Span, options: &ReadOptions, names: &[&str])
     Some(Document { node, is_empty: false, warnings })
 }
 
-struct Head<'a, 'n> {
-    names: &'n [&'n str],
+struct Head<'a, 'w> {
+    wanted: Wanted<'w>,
     depth_max: usize,
     /// Takes the root, and the entries that are wanted.
     builder: Builder<'a>,
@@ -75,6 +81,8 @@ struct Head<'a, 'n> {
     hashes: Vec<u32>,
     /// Whether what comes next belongs to a wanted entry, or is the root itself.
     is_wanted: bool,
+    /// The key of the root whose value is only wanted in part.
+    wanted_in: Option<&'a str>,
     /// One past the last byte so far.
     end: u32,
 }
@@ -104,8 +112,14 @@ impl<'a> Head<'a, '_> {
                     }
                     let keys_before = within.keys_before;
                     self.key(key, keys_before)?;
-                    if depth == 1 {
-                        self.is_wanted = self.names.contains(&key);
+                    match (depth, self.wanted_in) {
+                        (1, _) => {
+                            let mut found = self.wanted.iter().filter(|(name, _)| *name == key).peekable();
+                            self.is_wanted = found.peek().is_some();
+                            self.wanted_in = (self.is_wanted && found.all(|(_, below)| below.is_some())).then_some(key);
+                        }
+                        (2, Some(name)) => self.is_wanted = self.wanted.contains(&(name, Some(key))),
+                        _ => {}
                     }
                 } else {
                     within.expects_key = within.is_mapping;
@@ -138,7 +152,7 @@ impl<'a> Head<'a, '_> {
                 let Open { keys_before, .. } = self.open.pop()?;
                 self.keys.truncate(keys_before);
                 self.hashes.truncate(keys_before);
-                self.is_wanted |= depth == 1;
+                self.is_wanted |= depth == 1 || (depth == 2 && self.wanted_in.is_some());
             }
             _ => return None,
         }

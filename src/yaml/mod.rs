@@ -21,7 +21,7 @@ mod scan_text;
 mod value;
 
 pub use canonical::{canonical, canonical_object};
-pub use head::read_head;
+pub use head::{Wanted, read_head};
 pub use json::from_json;
 pub use read::{
     ALIAS_NODES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Document, DuplicateKeys, Limits, Numbers, ReadOptions,

@@ -13,12 +13,17 @@ use super::scan::{Kind, Mark, Scanner, Tag, Token};
 use super::value::HashState;
 use crate::error::{Diagnostic, Source, Span};
 
+/// How deep most documents are: so much room is taken at first.
+pub(super) const LEVELS_USUAL: usize = 16;
+
 /// Reads the events of a part of a text.
 pub(super) struct Parser<'a> {
     source: &'a Arc<Source>,
     scanner: Scanner<'a>,
     state: State,
     states: Vec<State>,
+    /// One past the last colon of a key whose token held it.
+    value_end: usize,
     /// Where the collections began that are open; for messages.
     marks: Vec<Mark>,
     /// The number of the anchor that a name stands for at the cursor.
@@ -42,6 +47,8 @@ enum State {
     BlockMappingFirst,
     BlockMappingKey,
     BlockMappingValue,
+    /// After the colon of a key whose token held it.
+    BlockMappingValueContent,
     FlowSequenceFirst,
     FlowSequenceEntry,
     /// A mapping of one entry that stands in a sequence without braces.
@@ -80,8 +87,9 @@ impl<'a> Parser<'a> {
             source,
             scanner: Scanner::new(text, start, end, characters),
             state: State::FirstDocumentStart,
-            states: Vec::new(),
-            marks: Vec::new(),
+            states: Vec::with_capacity(LEVELS_USUAL),
+            value_end: 0,
+            marks: Vec::with_capacity(LEVELS_USUAL),
             anchors: HashMap::default(),
             anchors_count: 0,
             tag_directives: Vec::new(),
@@ -125,6 +133,7 @@ impl<'a> Parser<'a> {
             State::IndentlessSequenceEntry => self.indentless_sequence_entry(),
             State::BlockMappingFirst | State::BlockMappingKey => self.block_mapping_key(),
             State::BlockMappingValue => self.block_mapping_value(),
+            State::BlockMappingValueContent => self.block_mapping_value_content(self.value_end),
             State::FlowSequenceFirst => self.flow_sequence_entry(true),
             State::FlowSequenceEntry => self.flow_sequence_entry(false),
             State::FlowPairKey => self.flow_pair_key(),
@@ -148,7 +157,7 @@ impl<'a> Parser<'a> {
 
     fn document_start(&mut self, first: bool) -> Result<Located<'a>, Stop<'a>> {
         if !first {
-            while self.scanner.peek()?.kind == Kind::DocumentEnd {
+            while matches!(self.scanner.peek()?.kind, Kind::DocumentEnd) {
                 self.scanner.take();
             }
         }
@@ -171,7 +180,7 @@ impl<'a> Parser<'a> {
         }
         self.directives()?;
         let Token { kind, start: at, end } = self.scanner.peek()?;
-        if *kind != Kind::DocumentStart {
+        if !matches!(kind, Kind::DocumentStart) {
             let at = *at;
             return Err(problem(Fault::DocumentStart, at, None));
         }
@@ -225,7 +234,7 @@ impl<'a> Parser<'a> {
     fn document_end(&mut self) -> Result<Located<'a>, Stop<'a>> {
         let Token { kind, start, end } = self.scanner.peek()?;
         let mut span = Span::new(start.at, start.at);
-        if *kind == Kind::DocumentEnd {
+        if matches!(kind, Kind::DocumentEnd) {
             span = Span::new(start.at, *end);
             self.scanner.take();
         }
@@ -237,8 +246,14 @@ impl<'a> Parser<'a> {
     fn node(&mut self, block: bool, indentless: bool) -> Result<Located<'a>, Stop<'a>> {
         let token = self.scanner.peek()?;
         let first = token.start;
-        let mut properties = Properties::default();
         let has_properties = matches!(token.kind, Kind::Alias(_) | Kind::Anchor(_) | Kind::Tag(_));
+        if matches!(token.kind, Kind::Scalar { .. })
+            && let Some(Token { kind: Kind::Scalar { text, plain }, start, end }) = self.scanner.take()
+        {
+            self.pop_state();
+            return Ok((Event::Scalar { text, tag: None, plain, anchor: None }, Span::new(start.at, end)));
+        }
+        let mut properties = Properties::default();
         if has_properties && let Some(alias) = self.properties(&mut properties)? {
             return Ok(alias);
         }
@@ -346,13 +361,13 @@ impl<'a> Parser<'a> {
     fn indentless_sequence_entry(&mut self) -> Result<Located<'a>, Stop<'a>> {
         let token = self.scanner.peek()?;
         let (start, end) = (token.start, token.end);
-        if token.kind != Kind::BlockEntry {
+        if !matches!(token.kind, Kind::BlockEntry) {
             self.pop_state();
             return Ok((Event::SequenceEnd, Span::new(start.at, start.at)));
         }
         self.scanner.take();
         match self.scanner.peek()?.kind {
-            Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd => {
+            Kind::BlockEntry | Kind::Key | Kind::ScalarKey { .. } | Kind::Value | Kind::BlockEnd => {
                 self.state = State::IndentlessSequenceEntry;
                 Ok(empty(end))
             }
@@ -368,9 +383,20 @@ impl<'a> Parser<'a> {
         let token = self.scanner.peek()?;
         let (start, end) = (token.start, token.end);
         match token.kind {
+            Kind::ScalarKey { value_end, .. } => {
+                let Some(Token { kind: Kind::ScalarKey { text, plain, .. }, .. }) = self.scanner.take() else {
+                    return Err(problem(Fault::NodeContent, start, None));
+                };
+                self.value_end = value_end;
+                self.state = State::BlockMappingValueContent;
+                Ok((Event::Scalar { text, tag: None, plain, anchor: None }, Span::new(start.at, end)))
+            }
             Kind::Key => {
                 self.scanner.take();
-                if matches!(self.scanner.peek()?.kind, Kind::Key | Kind::Value | Kind::BlockEnd) {
+                if matches!(
+                    self.scanner.peek()?.kind,
+                    Kind::Key | Kind::ScalarKey { .. } | Kind::Value | Kind::BlockEnd
+                ) {
                     self.state = State::BlockMappingValue;
                     return Ok(empty(end));
                 }
@@ -386,11 +412,18 @@ impl<'a> Parser<'a> {
         let token = self.scanner.peek()?;
         let (start, end) = (token.start, token.end);
         self.state = State::BlockMappingKey;
-        if token.kind != Kind::Value {
+        if !matches!(token.kind, Kind::Value) {
             return Ok(empty(start.at));
         }
         self.scanner.take();
-        if matches!(self.scanner.peek()?.kind, Kind::Key | Kind::Value | Kind::BlockEnd) {
+        self.block_mapping_value_content(end)
+    }
+
+    /// What follows a colon that ends at `end`.
+    fn block_mapping_value_content(&mut self, end: usize) -> Result<Located<'a>, Stop<'a>> {
+        self.state = State::BlockMappingKey;
+        let next = &self.scanner.peek()?.kind;
+        if matches!(next, Kind::Key | Kind::ScalarKey { .. } | Kind::Value | Kind::BlockEnd) {
             return Ok(empty(end));
         }
         self.states.push(State::BlockMappingKey);
@@ -399,7 +432,7 @@ impl<'a> Parser<'a> {
 
     fn flow_sequence_entry(&mut self, first: bool) -> Result<Located<'a>, Stop<'a>> {
         self.begin_if(State::FlowSequenceFirst)?;
-        if self.scanner.peek()?.kind != Kind::FlowSequenceEnd {
+        if !matches!(self.scanner.peek()?.kind, Kind::FlowSequenceEnd) {
             if !first {
                 self.flow_separator(Fault::FlowSequenceEnd)?;
             }
@@ -437,7 +470,7 @@ impl<'a> Parser<'a> {
     fn flow_pair_value(&mut self) -> Result<Located<'a>, Stop<'a>> {
         let token = self.scanner.peek()?;
         let at = token.start.at;
-        if token.kind == Kind::Value {
+        if matches!(token.kind, Kind::Value) {
             self.scanner.take();
             if !matches!(self.scanner.peek()?.kind, Kind::FlowEntry | Kind::FlowSequenceEnd) {
                 self.states.push(State::FlowPairEnd);
@@ -450,7 +483,7 @@ impl<'a> Parser<'a> {
 
     fn flow_mapping_key(&mut self, first: bool) -> Result<Located<'a>, Stop<'a>> {
         self.begin_if(State::FlowMappingFirst)?;
-        if self.scanner.peek()?.kind != Kind::FlowMappingEnd {
+        if !matches!(self.scanner.peek()?.kind, Kind::FlowMappingEnd) {
             if !first {
                 self.flow_separator(Fault::FlowMappingEnd)?;
             }
@@ -479,7 +512,7 @@ impl<'a> Parser<'a> {
     fn flow_mapping_value(&mut self) -> Result<Located<'a>, Stop<'a>> {
         let token = self.scanner.peek()?;
         let mut at = token.start.at;
-        if token.kind == Kind::Value {
+        if matches!(token.kind, Kind::Value) {
             self.scanner.take();
             let token = self.scanner.peek()?;
             at = token.start.at;
@@ -496,7 +529,7 @@ impl<'a> Parser<'a> {
     fn flow_separator(&mut self, fault: Fault) -> Result<(), Stop<'a>> {
         let token = self.scanner.peek()?;
         let start = token.start;
-        if token.kind != Kind::FlowEntry {
+        if !matches!(token.kind, Kind::FlowEntry) {
             return Err(problem(fault, start, self.marks.pop()));
         }
         self.scanner.take();
@@ -504,6 +537,7 @@ impl<'a> Parser<'a> {
     }
 
     /// In the state that a collection begins with: takes the token that begins it.
+    #[inline]
     fn begin_if(&mut self, first: State) -> Result<(), Stop<'a>> {
         if self.state == first {
             let start = self.scanner.peek()?.start;

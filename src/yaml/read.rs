@@ -147,7 +147,7 @@ fn read_next<'a>(
     options: &'a ReadOptions,
 ) -> Result<Option<Document>, Box<Failure>> {
     let (event, start) = parser.next()?;
-    if event == Event::StreamEnd {
+    if matches!(event, Event::StreamEnd) {
         return Ok(None);
     }
     let mut builder = Builder::new(source, options);

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use super::characters::Characters;
 use super::fault::{Fault, Problem};
+use super::parse::LEVELS_USUAL;
 
 /// A place in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +56,14 @@ pub(super) enum Kind<'a> {
     FlowEntry,
     Key,
     Value,
+    /// In block style, what nearly every key is: [`Kind::Key`], a [`Kind::Scalar`] on one line and [`Kind::Value`] in one.
+    /// It ends where the scalar does.
+    ScalarKey {
+        text: Option<Cow<'a, str>>,
+        plain: bool,
+        /// One past the colon.
+        value_end: usize,
+    },
     Alias(&'a str),
     Anchor(&'a str),
     /// An empty handle says that the rest is the whole tag.
@@ -87,6 +96,8 @@ struct SimpleKey {
     index: usize,
 }
 
+/// So many tokens wait at most in block style.
+const TOKENS_USUAL: usize = 4;
 /// A key without `? ` must have its colon within so many characters.
 const SIMPLE_KEY_CHARS_MAX: usize = 1024;
 /// A number in `%YAML` has at most so many digits.
@@ -133,12 +144,12 @@ impl<'a> Scanner<'a> {
             trailing_bytes: 0,
             line_index: start,
             indent: -1,
-            indents: Vec::new(),
+            indents: Vec::with_capacity(LEVELS_USUAL),
             flow_level: 0,
             simple_key_allowed: true,
             simple_keys: vec![none],
             possible_keys: VecDeque::new(),
-            tokens: VecDeque::new(),
+            tokens: VecDeque::with_capacity(TOKENS_USUAL),
             tokens_taken: 0,
         }
     }
@@ -250,19 +261,26 @@ impl<'a> Scanner<'a> {
             Some(quote) => self.scan_quoted(quote)?,
             None => self.scan_plain()?,
         };
-        let scalar = Token { kind: Kind::Scalar { text, plain: quote.is_none() }, start, end };
+        let plain = quote.is_none();
         if !key_allowed {
-            self.tokens.push_back(scalar);
+            self.tokens.push_back(Token { kind: Kind::Scalar { text, plain }, start, end });
             return Ok(());
         }
         let next = self.bytes.get(self.at);
         let is_short = self.line == start.line && index + SIMPLE_KEY_CHARS_MAX >= self.index();
-        if is_short && next == Some(&b':') && (in_flow || self.is_blank_or_end(self.at + 1)) {
-            let token = self.tokens.len();
-            self.roll_indent(start, token, Kind::BlockMappingStart);
-            self.tokens.push_back(Token { kind: Kind::Key, start, end: start.at });
-            self.tokens.push_back(scalar);
-            self.push_ascii(Kind::Value, 1);
+        // A bracket further out that may be a key is looked at before the colon is.
+        let is_alone = self.possible_keys.is_empty();
+        if is_short && is_alone && next == Some(&b':') && (in_flow || self.is_blank_or_end(self.at + 1)) {
+            if in_flow {
+                self.tokens.push_back(Token { kind: Kind::Key, start, end: start.at });
+                self.tokens.push_back(Token { kind: Kind::Scalar { text, plain }, start, end });
+                self.push_ascii(Kind::Value, 1);
+            } else {
+                self.roll_indent(start, self.tokens.len(), Kind::BlockMappingStart);
+                self.at += 1;
+                let kind = Kind::ScalarKey { text, plain, value_end: self.at };
+                self.tokens.push_back(Token { kind, start, end });
+            }
             return Ok(());
         }
         let is_certain = if in_flow { matches!(next, Some(b',' | b']' | b'}')) } else { self.line > start.line };
@@ -270,7 +288,7 @@ impl<'a> Scanner<'a> {
             let token = self.tokens_taken + self.tokens.len();
             self.save_key(SimpleKey { possible: true, required, token, mark: start, index });
         }
-        self.tokens.push_back(scalar);
+        self.tokens.push_back(Token { kind: Kind::Scalar { text, plain }, start, end });
         Ok(())
     }
 
@@ -750,14 +768,17 @@ impl<'a> Scanner<'a> {
         }
         self.indents.push(self.indent);
         self.indent = mark.column as isize;
-        self.tokens.insert(token, Token { kind, start: mark, end: mark.at });
+        let begin = Token { kind, start: mark, end: mark.at };
+        if token == self.tokens.len() {
+            self.tokens.push_back(begin);
+        } else {
+            self.tokens.insert(token, begin);
+        }
     }
 
+    #[inline]
     fn unroll_indent(&mut self, column: isize) {
-        if self.flow_level > 0 {
-            return;
-        }
-        while self.indent > column {
+        while self.indent > column && self.flow_level == 0 {
             self.push_ascii(Kind::BlockEnd, 0);
             self.indent = self.indents.pop().unwrap_or(-1);
         }

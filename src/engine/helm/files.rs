@@ -28,7 +28,7 @@ impl Files {
     /// The content of a file; of one that is not there Go's zero value, which is empty.
     fn bytes(&self, path: &str) -> Arc<[u8]> {
         let found = self.files.binary_search_by(|(known, _)| (**known).cmp(path));
-        found.map_or_else(|_| Arc::default(), |i| self.files[i].1.shared().clone())
+        found.map_or_else(|_| Arc::default(), |i| self.files[i].1.shared())
     }
 
     fn get(&self, path: &str) -> Value {
@@ -109,7 +109,7 @@ impl Object for Files {
     }
 
     fn as_data(&self) -> Option<Value> {
-        let entries = self.files.iter().map(|(path, bytes)| (path.clone(), ByteSlice::value(bytes.shared())));
+        let entries = self.files.iter().map(|(path, bytes)| (path.clone(), ByteSlice::value(&bytes.shared())));
         Some(Value::map(entries.collect()))
     }
 

@@ -142,7 +142,7 @@ impl Context<'_> {
 
     /// The diagnostic's place of a site.
     pub(super) fn place(&self, site: &Site) -> Place {
-        let known = self.sources.iter().find(|source| Arc::ptr_eq(&source.text, &site.text.text));
+        let known = self.sources.iter().find(|source| source.text.is(&site.text.text));
         let source = known.map_or_else(|| source_of_tpl(&site.text), |source| Arc::clone(source));
         Place { source, span: span(site.span) }
     }

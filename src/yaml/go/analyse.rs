@@ -34,6 +34,38 @@ impl Analysis {
                 ..Analysis::default()
             };
         }
+        Analysis::of_usual(text).unwrap_or_else(|| Analysis::of_any(text))
+    }
+
+    /// Of a text of printable ASCII, as nearly all are.
+    fn of_usual(text: &str) -> Option<Analysis> {
+        let bytes = text.as_bytes();
+        let (first, last) = (*bytes.first()?, *bytes.last()?);
+        let is_blank_or_end = |at: usize| matches!(bytes.get(at), None | Some(b' '));
+        let mut indicators = match first {
+            b'?' | b'-' => is_blank_or_end(1) || bytes.starts_with(b"---"),
+            b'.' => bytes.starts_with(b"..."),
+            _ => b",[]{}&*!|>'\"%@`".contains(&first),
+        };
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                b':' => indicators |= is_blank_or_end(at + 1),
+                b'#' => indicators |= at == 0 || bytes[at - 1] == b' ',
+                b' '..=b'~' => {}
+                _ => return None,
+            }
+        }
+        let trailing_space = last == b' ';
+        Some(Analysis {
+            plain_allowed: !(indicators || first == b' ' || trailing_space),
+            single_quoted_allowed: true,
+            block_allowed: !trailing_space,
+            resolves: resolves(text),
+            ..Analysis::default()
+        })
+    }
+
+    fn of_any(text: &str) -> Analysis {
         let mut found = Analysis { resolves: resolves(text), ..Analysis::default() };
         let mut indicators = text.starts_with("---") || text.starts_with("...");
         let mut special = false;
@@ -85,7 +117,7 @@ fn resolves(text: &str) -> bool {
 
 /// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`
 pub(in crate::yaml) fn is_base_60(text: &str) -> bool {
-    if !text.contains(':') {
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+')) || !text.contains(':') {
         return false;
     }
     let rest = text.strip_prefix(['-', '+']).unwrap_or(text);

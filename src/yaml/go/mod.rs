@@ -45,6 +45,9 @@ pub struct Emitter<'o> {
     refused: bool,
 }
 
+/// What lines are indented with.
+const SPACES: &str = "                                                                ";
+
 #[derive(Debug)]
 struct Frame {
     indent: usize,
@@ -270,9 +273,10 @@ impl<'o> Emitter<'o> {
         if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
             self.line_feed();
         }
-        if self.column < indent {
-            self.out.extend(std::iter::repeat_n(' ', indent - self.column));
-            self.column = indent;
+        while self.column < indent {
+            let spaces = SPACES.len().min(indent - self.column);
+            self.out.push_str(&SPACES[..spaces]);
+            self.column += spaces;
         }
         self.whitespace = true;
         self.indention = true;

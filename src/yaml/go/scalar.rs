@@ -36,6 +36,11 @@ impl Emitter<'_> {
         self.column += 1;
     }
 
+    fn write_ascii(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.column += text.len();
+    }
+
     fn write_break(&mut self, c: char) {
         if c == '\n' {
             self.line_feed();
@@ -69,9 +74,21 @@ impl Emitter<'_> {
     /// The text of a plain or single-quoted scalar.
     fn write_folding(&mut self, text: &str, is_simple_key: bool, indent: usize, quoted: bool) {
         let (mut spaces, mut breaks) = (false, false);
-        let mut chars = text.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            let next = chars.peek().map(|(_, c)| *c);
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let word = text[at..].bytes().take_while(|byte| byte.is_ascii_graphic() && *byte != b'\'').count();
+            if word > 0 {
+                if breaks {
+                    self.write_indent(indent);
+                }
+                self.write_ascii(&text[at..at + word]);
+                self.indention = false;
+                spaces = false;
+                breaks = false;
+                at += word;
+                continue;
+            }
+            let next = text[at + c.len_utf8()..].chars().next();
             if c == ' ' {
                 let inside = !quoted || (at > 0 && next.is_some());
                 if !spaces && self.folds(is_simple_key) && inside && next != Some(' ') {
@@ -98,6 +115,7 @@ impl Emitter<'_> {
                 spaces = false;
                 breaks = false;
             }
+            at += c.len_utf8();
         }
     }
 
@@ -106,9 +124,17 @@ impl Emitter<'_> {
         // go-yaml looks for a byte order mark at the text's start instead of at the cursor: after one, all is escaped.
         let escape_all = text.starts_with('\u{feff}');
         let mut spaces = false;
-        let mut chars = text.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            let next = chars.peek().map(|(_, c)| *c);
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+            let word = text[at..].bytes().take_while(is_plain).count();
+            if word > 0 && !escape_all {
+                self.write_ascii(&text[at..at + word]);
+                spaces = false;
+                at += word;
+                continue;
+            }
+            let next = text[at + c.len_utf8()..].chars().next();
             if escape_all || !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
                 let before = self.out.len();
                 write_escape(self.out, c);
@@ -128,6 +154,7 @@ impl Emitter<'_> {
                 self.write_char(c);
                 spaces = false;
             }
+            at += c.len_utf8();
         }
         self.write_indicator("\"", false, false, false);
         self.whitespace = false;
@@ -149,7 +176,20 @@ impl Emitter<'_> {
         self.indention = true;
         self.whitespace = true;
         let mut breaks = true;
-        for c in text.chars() {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let run = rest.bytes().take_while(|byte| matches!(byte, b' '..=b'~')).count();
+            if run > 0 {
+                if breaks {
+                    self.write_indent(indent);
+                }
+                self.write_ascii(&rest[..run]);
+                self.indention = false;
+                breaks = false;
+                rest = &rest[run..];
+                continue;
+            }
+            rest = &rest[c.len_utf8()..];
             if is_break(c) {
                 self.write_break(c);
                 breaks = true;

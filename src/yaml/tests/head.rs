@@ -1,9 +1,9 @@
 //! Reading the head gives what reading everything gives, with the same findings.
 
 use crate::error::{Source, Span};
-use crate::yaml::{self, Document, ReadOptions, Value};
+use crate::yaml::{self, Document, ReadOptions};
 
-const NAMES: &[&str] = &["kind", "metadata"];
+const WANTED: yaml::Wanted<'_> = &[("kind", None), ("metadata", Some("name")), ("metadata", Some("annotations"))];
 
 /// What both give: whether the head was read by itself, and what was found.
 fn check(text: &str) -> (bool, String) {
@@ -12,18 +12,22 @@ fn check(text: &str) -> (bool, String) {
     let mut is_head = false;
     let mut show = |read: Result<Document, _>| match read {
         Err(error) => format!("{error}"),
-        Ok(Document { mut node, is_empty, warnings }) => {
-            if let Value::Map(map) = &mut node.value {
-                let all = map.len();
-                map.retain(|key, _| NAMES.contains(&&**key));
-                is_head = map.len() == all;
-            }
+        Ok(Document { node, is_empty, warnings }) => {
+            let others = ["spec", "a", "last"];
+            let is_other = |key: &str| others.contains(&key);
+            is_head = node.as_map().is_some_and(|map| !map.keys().any(|key| is_other(key)));
+            let metadata = node.get("metadata");
+            is_head &= metadata.is_none_or(|node| node.get("labels").is_none());
+            let wanted = ["name", "annotations"].map(|key| metadata.and_then(|node| node.as_map()?.get(key)));
+            // What is no mapping is there as a whole.
+            let whole = metadata.filter(|node| node.as_map().is_none());
             let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-            format!("{is_empty} {node:?} {}", warnings.concat())
+            let kind = node.as_map().and_then(|map| map.get("kind"));
+            format!("{is_empty} {:?} {kind:?} {wanted:?} {whole:?} {}", node.span, warnings.concat())
         }
     };
     let all = show(yaml::read_part(&source, span, &options));
-    let head = show(yaml::read_head(&source, span, &options, NAMES));
+    let head = show(yaml::read_head(&source, span, &options, WANTED));
     assert_eq!(head, all, "{text}");
     (is_head, head)
 }
@@ -34,6 +38,8 @@ fn what_is_usual_is_read_without_the_rest() {
         "kind: A\nspec: {a: [1, 2.5, -3], b: null, c: 'x', d: \"\\x41\"}\nmetadata: {name: a, labels: {b: c}}\n",
         "# comment\nkind: A\nspec:\n- a: 1\n  b: |\n    text\n\n- c: plain over\n    lines\nmetadata:\n  name: \"a\\tb\"\n  annotations:\n    a: >-\n      folded\n      text\n",
         "spec: {a: 1}\nmetadata:\n  annotations: {a: plain\n    over lines}\n  list: [a: b, {c: d}]\nother: é — \u{2028} x\nlast:\n",
+        "metadata: [{a: b}, {a: c, name: d}]\n",
+        "metadata: {annotations: {a: {name: b}}, labels: {name: c}, name: {d: e}}\n",
         "a: {x: 1}\nb: {x: 1}\nc: [{x: 1}, {x: 1}]\nkind: 12\n",
         "kind:\nspec: []\n...\n",
         "---\nkind: A\na-key-of-many-bytes-1: 1\na-key-of-many-bytes-2: 2\nb-key-of-many-bytes-1: 1\n",
