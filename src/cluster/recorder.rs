@@ -33,6 +33,9 @@ pub const SERIES_PAUSE: Duration = Duration::from_secs(600);
 /// How long the API server keeps an Event that nobody updates, if nobody told it otherwise; what is remembered of it here
 /// is forgotten then.
 const EVENT_LIFE: Duration = Duration::from_secs(3600);
+/// Events that are remembered. Of more, those are forgotten that were sent longest ago: if one of them happens again, the
+/// cluster says that it is there.
+const TOLD_MAX: usize = 1000;
 /// How long sending one may take.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Who reports: the name of the controller, qualified as the API server wants it.
@@ -111,7 +114,7 @@ impl Recorder {
         each(tasks, |(name, result): (String, Result<(u64, bool), Failure>)| match result {
             Ok((count, is_written)) => {
                 sent.written += usize::from(is_written);
-                self.told.insert(name, Told { count, at: Instant::now(), is_series: count > 1 });
+                remember(&mut self.told, name, Told { count, at: Instant::now(), is_series: count > 1 });
             }
             // Whoever is to stop has nothing to complain about.
             Err(Failure::Stopped) => {}
@@ -123,6 +126,15 @@ impl Recorder {
         .await;
         sent
     }
+}
+
+fn remember(all: &mut HashMap<String, Told>, name: String, told: Told) {
+    if all.len() >= TOLD_MAX {
+        let mut times: Vec<Instant> = all.values().map(|told| told.at).collect();
+        let (_, middle, _) = times.select_nth_unstable(TOLD_MAX / 2);
+        all.retain(|_, told| told.at > *middle);
+    }
+    all.insert(name, told);
 }
 
 /// Makes an Event, or updates the series of one that is there. Gives how often it happened by then, and whether something
@@ -311,6 +323,17 @@ mod tests {
             (summary.is_warning, summary.note.as_str()),
             (true, "2 more: 1 Held, 1 Pruned; `kcfg status prod` and the log have all")
         );
+    }
+
+    #[test]
+    fn of_many_events_the_last_are_remembered() {
+        let mut all = HashMap::new();
+        let begin = Instant::now();
+        for n in 0..10 * TOLD_MAX {
+            let at = begin + Duration::from_millis(n as u64);
+            remember(&mut all, n.to_string(), Told { count: 1, at, is_series: false });
+            assert!(all.len() <= TOLD_MAX && all.contains_key(&n.saturating_sub(TOLD_MAX / 3).to_string()));
+        }
     }
 
     #[test]
