@@ -20,12 +20,7 @@ pub fn split(text: &str) -> Vec<Range<usize>> {
         begin = skip_blanks(bytes, trimmed.start + 3, trimmed.end);
     }
     let mut from = begin;
-    while let Some(found) = text[from..trimmed.end].find('\n') {
-        let newline = from + found;
-        if !bytes[newline + 1..trimmed.end].starts_with(b"---") {
-            from = newline + 1;
-            continue;
-        }
+    while let Some(newline) = next_separator(&bytes[..trimmed.end], from) {
         // The match begins at the first blank of the run that ends with this line feed, but not before the last match.
         let mut start = newline;
         while start > begin && is_blank(bytes[start - 1]) {
@@ -37,6 +32,26 @@ pub fn split(text: &str) -> Vec<Range<usize>> {
     }
     push(begin..trimmed.end);
     documents
+}
+
+/// Where a line feed stands, from an offset on, that three dashes follow.
+fn next_separator(bytes: &[u8], from: usize) -> Option<usize> {
+    /// So many bytes are looked at together; few of such parts have a line that begins with a dash.
+    const TOGETHER: usize = 64;
+    let is_separator = |at: &usize| bytes[*at..].starts_with(b"\n---");
+    let mut at = from;
+    while let Some(part) = bytes[at..].first_chunk::<{ TOGETHER + 1 }>() {
+        let mut has_dash = false;
+        // Without a way out of it, so that it goes over many bytes at once.
+        for n in 0..TOGETHER {
+            has_dash |= (part[n] == b'\n') & (part[n + 1] == b'-');
+        }
+        if has_dash && let Some(found) = (at..at + TOGETHER).find(is_separator) {
+            return Some(found);
+        }
+        at += TOGETHER;
+    }
+    (at..bytes.len()).find(is_separator)
 }
 
 /// `\s` of RE2: ASCII only.
@@ -86,5 +101,10 @@ mod tests {
         check("a: 1\n--- # comment\nb: 2", &["a: 1", "# comment\nb: 2"]);
         check("# only a comment\n---\n# another", &["# only a comment", "# another"]);
         check("a: 1\r\n---\r\nb: 2\r\n", &["a: 1", "b: 2"]);
+        // Wherever it stands.
+        for length in 0..200 {
+            let (before, after) = ("a".repeat(length + 1), "b".repeat(200 - length));
+            check(&format!("{before}\n---\n{after}\n--\n-- -\n---"), &[&before, &format!("{after}\n--\n-- -")]);
+        }
     }
 }

@@ -31,12 +31,15 @@ impl Characters {
     }
 }
 
+/// So many bytes are looked at together: most of them are ASCII even where a text is not.
+const TOGETHER: usize = 64;
+
 /// Whether there is a line break of several bytes; or the offset of the first such character that YAML does not allow.
 fn not_ascii(text: &str) -> Result<bool, usize> {
     let bytes = text.as_bytes();
     let mut has_break = false;
-    let first_bytes = bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, 0xc2 | 0xe2 | 0xef));
-    for (at, _) in first_bytes {
+    let others = bytes.chunks(TOGETHER).enumerate().filter(|(_, chunk)| !chunk.is_ascii());
+    for at in others.flat_map(|(n, chunk)| n * TOGETHER..n * TOGETHER + chunk.len()) {
         match bytes[at..] {
             [0xc2, 0x80..=0x84 | 0x86..=0x9f, ..] | [0xef, 0xbf, 0xbe | 0xbf, ..] => return Err(at),
             [0xc2, 0x85, ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..] => has_break = true,

@@ -585,13 +585,33 @@ impl<'a> Scanner<'a> {
     pub(super) fn skip_to_break(&mut self) {
         let begin = self.at;
         if self.characters.only_line_feeds {
-            self.at = self.text[begin..self.bytes.len()].find('\n').map_or(self.bytes.len(), |n| begin + n);
+            self.at = self.line_feed_from(begin);
         } else {
             while self.at < self.bytes.len() && self.break_len(self.at) == 0 {
                 self.at += 1;
             }
         }
         self.count_trailing(begin);
+    }
+
+    /// The offset of the next line feed, or of the end; eight bytes at once.
+    fn line_feed_from(&self, mut at: usize) -> usize {
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+        const LINE_FEEDS: u64 = u64::from_le_bytes([b'\n'; 8]);
+        while let Some(eight) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            // A byte that is a line feed is now 0; the lowest high bit is that of the first one.
+            let others = u64::from_le_bytes(*eight) ^ LINE_FEEDS;
+            let zeros = others.wrapping_sub(ONES) & !others & HIGH_BITS;
+            if zeros != 0 {
+                return at + (zeros.trailing_zeros() / 8) as usize;
+            }
+            at += 8;
+        }
+        while self.bytes.get(at).is_some_and(|byte| *byte != b'\n') {
+            at += 1;
+        }
+        at
     }
 
     /// Skips the line break at the cursor, if there is one.
