@@ -56,6 +56,22 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let repo = long();
+    // Of this file every write fails as on a full disk.
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("there is one");
+    let output = Command::new(env!("CARGO_BIN_EXE_kcfg"))
+        .args(["template", "web", "chart"])
+        .current_dir(repo.path())
+        .stdout(full)
+        .output()
+        .expect("kcfg can be run");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert_eq!(stderr.matches("cannot write to standard output").count(), 1, "{stderr}");
+}
+
+#[test]
 fn values_are_read_from_standard_input() {
     let repo = long();
     let output = Command::new("sh")

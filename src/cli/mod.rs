@@ -116,6 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Install(arguments) => install::run(&arguments, &output),
     };
     match result {
+        Ok(_) if output.has_failed() => Status::Error.into(),
         Ok(status) => status.into(),
         Err(diagnostics) => {
             output.report(diagnostics.into_iter().map(output::Finding::from));

@@ -1,13 +1,13 @@
 //! Where everything is printed: results on standard output, diagnostics on standard error, colour where it shows.
 
 use std::cell::Cell;
-use std::io::{BufWriter, IsTerminal as _, Write as _};
+use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 
 use anstream::ColorChoice;
 use indexmap::IndexMap;
 
-use crate::error::{Diagnostic, Severity, Style};
+use crate::error::{Diagnostic, Severity, Style, io_help, reason};
 use crate::pipeline::EnvironmentPlan;
 
 /// The two streams.
@@ -15,6 +15,7 @@ use crate::pipeline::EnvironmentPlan;
 pub struct Output {
     style: Style,
     closed: Cell<bool>,
+    failed: Cell<bool>,
 }
 
 /// A diagnostic, and the release it was met in.
@@ -63,7 +64,11 @@ impl Output {
     /// The process's own streams; colour as the terminal and NO_COLOR, CLICOLOR_FORCE and TERM say.
     pub fn new() -> Output {
         let plain = anstream::AutoStream::choice(&std::io::stderr()) == ColorChoice::Never;
-        Output { style: if plain { Style::PLAIN } else { Style::COLOUR }, closed: Cell::new(false) }
+        Output {
+            style: if plain { Style::PLAIN } else { Style::COLOUR },
+            closed: Cell::new(false),
+            failed: Cell::new(false),
+        }
     }
 
     /// Whether standard error is a terminal, so that a progress bar makes sense.
@@ -71,7 +76,8 @@ impl Output {
         std::io::stderr().is_terminal()
     }
 
-    /// Writes to standard output. A reader that has gone away (`| head`) ends the writing, silently.
+    /// Writes to standard output. A reader that has gone away (`| head`) ends the writing, silently; anything else that
+    /// ends it, such as a full disk, is said once, and [`Output::has_failed`] from then on.
     pub fn text(&self, text: &str) {
         self.pieces([text]);
     }
@@ -85,11 +91,22 @@ impl Output {
         }
         let mut stdout = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout().lock());
         let mut pieces = pieces.into_iter();
-        if pieces.try_for_each(|piece| stdout.write_all(piece.as_bytes())).and_then(|()| stdout.flush()).is_err() {
+        let written = pieces.try_for_each(|piece| stdout.write_all(piece.as_bytes())).and_then(|()| stdout.flush());
+        if let Err(error) = written {
             self.closed.set(true);
+            if error.kind() != ErrorKind::BrokenPipe {
+                self.failed.set(true);
+                let what = format!("cannot write to standard output: {}", reason(&error));
+                self.report([Finding::from(Diagnostic::error(what).help(io_help(&error)))]);
+            }
             // What is left has no reader.
             let _ = stdout.into_parts();
         }
+    }
+
+    /// Whether something is missing on standard output that somebody waits for.
+    pub fn has_failed(&self) -> bool {
+        self.failed.get()
     }
 
     /// Whether whoever read standard output has gone away.
