@@ -139,28 +139,28 @@ impl<'a> Look<'a> {
         if self.patterns.contains_key(pattern) {
             return true;
         }
-        let mut rest = pattern.as_bytes().iter();
-        while let Some(&byte) = rest.next() {
+        let (mut rest, mut in_class) = (pattern.as_bytes(), false);
+        while let [byte, after @ ..] = rest {
             let is_simple = match byte {
-                b'\\' => rest.next().is_some_and(|escaped| b".-/+*?()[]{}|^$".contains(escaped)),
-                // Within brackets some engines know operators and names: `[[:alpha:]]`, `[a&&b]`.
-                b'[' => !rest.as_slice().starts_with(b"["),
+                b'\\' => after.first().is_some_and(|escaped| b".-/+*?()[]{}|^$".contains(escaped)),
+                // Within brackets some engines know classes, names and operators, and a bracket that closes nothing:
+                // `[a[b]]`, `[[:alpha:]]`, `[a&&b]`, `[]a]`.
+                b'[' => !in_class && !after.strip_prefix(b"^").unwrap_or(after).starts_with(b"]"),
                 // Groups have no names or flags, and nothing is asked about what stands around them.
-                b'(' => !rest.as_slice().starts_with(b"?"),
+                b'(' => in_class || !after.starts_with(b"?"),
                 b'&' | b'~' | b'#' | b':' => false,
                 byte => matches!(byte, b' '..=b'~'),
             };
             if !is_simple {
                 return false;
             }
+            in_class = *byte == b'[' || (in_class && *byte != b']');
+            rest = if *byte == b'\\' { &after[1..] } else { after };
         }
-        match pattern.len() <= PATTERN_BYTES_MAX && !pattern.contains("--") && !pattern.contains("{,") {
-            true => match Regex::new(pattern) {
-                Ok(regex) => self.patterns.insert(pattern.to_owned(), regex).is_none(),
-                Err(_) => false,
-            },
-            false => false,
+        if pattern.len() > PATTERN_BYTES_MAX || pattern.contains("--") || pattern.contains("{,") {
+            return false;
         }
+        Regex::new(pattern).is_ok_and(|regex| self.patterns.insert(pattern.to_owned(), regex).is_none())
     }
 }
 
@@ -414,6 +414,10 @@ mod tests {
             (r#"{"exclusiveMinimum": 1}"#, "1", Some(false)),
             (r#"{"properties": {"a": {"pattern": "\\d"}}}"#, "1", None),
             (r#"{"properties": {"a": {"pattern": "(?=a)"}}}"#, "1", None),
+            (r#"{"pattern": "^[a[b]]$"}"#, "\"a\"", None),
+            (r#"{"pattern": "[]a]"}"#, "\"a\"", None),
+            (r#"{"pattern": "[^]a]"}"#, "\"a\"", None),
+            (r#"{"pattern": "^[a(?]$"}"#, "\"?\"", Some(true)),
             (r#"{"properties": {"a": {"enum": [[1]]}}}"#, "1", None),
             (r#"{"properties": {"a": {"type": "integr"}}}"#, "1", None),
             (r#"{"properties": {"a": {"items": [true]}}}"#, "1", None),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::chart::{self, ChartFile};
 use crate::engine::{self, Capabilities, KubeVersion, Randomness, RenderInput};
 use crate::error::Diagnostic;
-use crate::manifest::{self, HookEvent, Sorted};
+use crate::manifest::{self, HookEvent, Manifest, Sorted};
 use crate::repo::Glob;
 use crate::values::{self, PreparedChart};
 
@@ -180,15 +180,12 @@ const SOURCE_LINES: &str = "---\n# Source: ";
 /// The output in Helm's form, in pieces.
 fn print<'a>(args: &Args, sorted: &'a Sorted, crds: &'a Crds) -> Vec<Cow<'a, str>> {
     let mut pieces: Vec<Cow<'a, str>> = Vec::new();
-    let mut add = |path: &'a str, document: Cow<'a, str>| {
-        pieces.extend([SOURCE_LINES.into(), path.into(), "\n".into(), document, "\n".into()]);
+    let document = |path: &'a str, text: Cow<'a, str>| -> [Cow<'a, str>; 5] {
+        [SOURCE_LINES.into(), path.into(), "\n".into(), text, "\n".into()]
     };
-    for (path, bytes) in crds {
-        add(path, String::from_utf8_lossy(bytes));
-    }
-    for manifest in &sorted.manifests {
-        add(&manifest.path, manifest.text().into());
-    }
+    let of = |manifest: &'a Manifest| document(&manifest.path, manifest.text().into());
+    pieces.extend(crds.iter().flat_map(|(path, bytes)| document(path, String::from_utf8_lossy(bytes))));
+    pieces.extend(sorted.manifests.iter().flat_map(of));
     // It begins with `---`, or is empty: there are blanks at its end only.
     while let Some(last) = pieces.pop() {
         let length = last.trim_end().len();
@@ -202,17 +199,8 @@ fn print<'a>(args: &Args, sorted: &'a Sorted, crds: &'a Crds) -> Vec<Cow<'a, str
     }
     pieces.push("\n".into());
     if !args.no_hooks {
-        for hook in &sorted.hooks {
-            if !(args.skip_tests && hook.hook.contains(&HookEvent::Test)) {
-                pieces.extend([
-                    SOURCE_LINES.into(),
-                    hook.path.as_str().into(),
-                    "\n".into(),
-                    hook.text().into(),
-                    "\n".into(),
-                ]);
-            }
-        }
+        let is_shown = |hook: &&Manifest| !(args.skip_tests && hook.hook.contains(&HookEvent::Test));
+        pieces.extend(sorted.hooks.iter().filter(is_shown).flat_map(of));
     }
     pieces
 }
