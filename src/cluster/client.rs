@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Diagnostic;
 
+use super::moment::Moment;
 use super::{Target, connection};
 
 /// How long one request may take, its answer read.
@@ -211,7 +212,7 @@ pub struct Gate(Arc<Mutex<GateState>>);
 #[derive(Debug, Default)]
 struct GateState {
     is_closed: bool,
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
 }
 
 impl Gate {
@@ -220,8 +221,8 @@ impl Gate {
         self.state().is_closed = true;
     }
 
-    /// No request starts after this moment of the monotonic clock. A later call moves the moment.
-    pub fn set_deadline(&self, deadline: Option<Instant>) {
+    /// No request starts after this moment. A later call moves it.
+    pub fn set_deadline(&self, deadline: Option<Moment>) {
         self.state().deadline = deadline;
     }
 
@@ -233,7 +234,7 @@ impl Gate {
     /// Whether the deadline is past: not even what has begun may leave then.
     pub fn is_overdue(&self) -> bool {
         let deadline = self.state().deadline;
-        deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        deadline.is_some_and(|deadline| Moment::now() >= deadline)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, GateState> {
@@ -522,9 +523,9 @@ mod tests {
     fn a_gate_closes_by_hand_and_by_its_deadline() {
         let gate = Gate::default();
         assert!(gate.is_open());
-        gate.set_deadline(Some(Instant::now()));
+        gate.set_deadline(Some(Moment::now()));
         assert!(!gate.is_open());
-        gate.set_deadline(Some(Instant::now() + Duration::from_secs(60)));
+        gate.set_deadline(Some(Moment::now() + Duration::from_secs(60)));
         assert!(gate.is_open());
         gate.clone().close();
         assert!(!gate.is_open());

@@ -136,10 +136,11 @@ impl Connection for GatedStream {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use http::Request;
 
+    use super::super::moment::Moment;
     use super::*;
 
     /// The deadline passes after the request was begun and before it is written, as a process that is stopped has it. On a
@@ -173,7 +174,7 @@ mod tests {
                     let request = Request::delete(format!("/{number}")).body(Body::from(b"{}".to_vec())).unwrap();
                     let sending = client.send(request);
                     if late && number == requests {
-                        gate.set_deadline(Some(Instant::now()));
+                        gate.set_deadline(Some(Moment::now()));
                     }
                     let answer = sending.await;
                     assert_eq!(answer.is_err(), late && number == requests);

@@ -2,7 +2,7 @@
 //! environment. The rules are those of client-go's leader election:
 //!
 //! - a Lease is free when nobody is named in it, when who is named is a process of this machine that has ended, or when
-//!   it has not changed for its duration, measured by the watcher's own monotonic clock: the clocks of two machines are
+//!   it has not changed for its duration, measured by the watcher's own [`Moment`]s: the clocks of two machines are
 //!   never compared;
 //! - every write names the version that was read, so that of two who try one loses;
 //! - who holds it writes anew every [`RENEW_PERIOD`]. From the moment at which the last such write that succeeded was
@@ -15,7 +15,7 @@
 //!
 //! The Lease's own requests go through a client of their own, whose gate stays open.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::Method;
 use k8s_openapi::jiff::Timestamp;
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client::{Accept, Call, Client, Failure, Gate, JSON, SENDING_TIMEOUT, WRITING_TIMEOUT, segment};
+use super::moment::Moment;
 use super::{Contender, Target, parent};
 use crate::error::Diagnostic;
 use crate::plan::OWN_NAMESPACE;
@@ -42,7 +43,7 @@ const RENEW_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
     /// It is ours; requests may leave until then.
-    Ours(Instant),
+    Ours(Moment),
     /// It is somebody else's.
     Theirs(String),
 }
@@ -63,7 +64,7 @@ pub struct Lease {
     name: String,
     contender: Contender,
     /// The Lease as it was read or written last, and since when it has been so.
-    seen: Option<(Value, Instant)>,
+    seen: Option<(Value, Moment)>,
 }
 
 impl Lease {
@@ -97,7 +98,7 @@ impl Lease {
             Some((lease, _)) if holder(lease) == self.contender.name => Some(lease.clone()),
             _ => self.read().await?,
         };
-        let now = Instant::now();
+        let now = Moment::now();
         if let Some(lease) = &known
             && holder(lease) != self.contender.name
             && !self.is_free(lease, now)
@@ -107,7 +108,7 @@ impl Lease {
         match self.write(known.as_ref(), &self.contender.name.clone(), LEASE_DURATION).await {
             Ok(lease) => {
                 self.seen = Some((lease, now));
-                Ok(Attempt::Ours(now + LEASE_DURATION - MARGIN))
+                Ok(Attempt::Ours(now + (LEASE_DURATION - MARGIN)))
             }
             // Somebody else was faster.
             Err(Failure::Refused { code: 409, .. }) => {
@@ -124,7 +125,7 @@ impl Lease {
     ///
     /// # Errors
     /// Somebody else has it, or what [`Lease::attempt`] has.
-    pub async fn seize(&mut self, mut waits: impl FnMut(&str)) -> Result<Instant, Seizure> {
+    pub async fn seize(&mut self, mut waits: impl FnMut(&str)) -> Result<Moment, Seizure> {
         let mut first: Option<(String, String)> = None;
         loop {
             match self.attempt().await.map_err(Seizure::Failure)? {
@@ -176,7 +177,7 @@ impl Lease {
             match self.attempt().await {
                 Ok(Attempt::Ours(deadline)) => gate.set_deadline(Some(deadline)),
                 Ok(Attempt::Theirs(holder)) => {
-                    gate.set_deadline(Some(Instant::now()));
+                    gate.set_deadline(Some(Moment::now()));
                     return holder;
                 }
                 // The deadline stays where it is.
@@ -198,15 +199,15 @@ impl Lease {
         };
         let since = match &self.seen {
             Some((before, since)) if version(before) == version(&lease) => *since,
-            _ => Instant::now(),
+            _ => Moment::now(),
         };
         self.seen = Some((lease.clone(), since));
         Ok(Some(lease))
     }
 
-    fn is_free(&self, lease: &Value, now: Instant) -> bool {
+    fn is_free(&self, lease: &Value, now: Moment) -> bool {
         let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
-        is_free(lease, now.saturating_duration_since(since)) || (self.contender.is_over)(holder(lease))
+        is_free(lease, now.since(since)) || (self.contender.is_over)(holder(lease))
     }
 
     async fn write(&self, before: Option<&Value>, holder: &str, duration: Duration) -> Result<Value, Failure> {

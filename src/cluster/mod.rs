@@ -86,6 +86,7 @@ mod applier {
     pub mod members;
     pub mod metrics;
     mod mirror;
+    pub mod moment;
     pub mod order;
     mod pages;
     pub mod parallel;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control_plane::{Parts, Request, Shared, eventually};
-use crate::running_loop::{Loop, SECRET};
+use crate::running_loop::{Loop, SECRET, VARIABLES};
 use crate::site::{Site, config_map, config_maps};
 
 static PLANE: Shared = Shared::new(Parts { controllers: false, audit: true });
@@ -72,6 +72,15 @@ fn start(site: &Site, deployment: &Value, name: &str) -> Loop {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kcfg"));
     command.args(args).current_dir(&folder).env_clear().env("KUBECONFIG", kubeconfig);
     Loop::of(command, port, folder.join("log"))
+}
+
+/// The environment variables that the container gets are those with which loops run in all tests.
+#[test]
+fn the_deployment_sets_the_variables_that_memory_is_measured_with() {
+    let site = Site::new(&PLANE, "variables");
+    let deployment = install(&site, &[]);
+    let expected: Vec<Value> = VARIABLES.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    assert_eq!(deployment["spec"]["template"]["spec"]["containers"][0]["env"], json!(expected));
 }
 
 fn arguments(deployment: &Value) -> Vec<String> {

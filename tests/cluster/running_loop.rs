@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// What webhooks are signed with.
 pub const SECRET: &str = "a long random text";
+/// The environment variables that the Deployment of charts/kcfg sets, by which memory is measured.
+pub const VARIABLES: [(&str, &str); 1] = [("MALLOC_ARENA_MAX", "1")];
 /// Ticks of /proc/PID/stat in a second.
 const TICKS: f64 = 100.0;
 
@@ -23,7 +25,11 @@ pub struct Loop {
 impl Loop {
     /// A loop that somebody else describes: it listens on that port, and its log goes to that file.
     pub fn of(mut command: Command, port: u16, log: PathBuf) -> Loop {
-        let child = command.stdout(File::create(&log).expect("the folder is ours")).spawn().expect("kcfg can be run");
+        let child = command
+            .envs(VARIABLES)
+            .stdout(File::create(&log).expect("the folder is ours"))
+            .spawn()
+            .expect("kcfg can be run");
         Loop { child, port, log }
     }
 

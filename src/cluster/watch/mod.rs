@@ -21,7 +21,7 @@ mod say;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -31,6 +31,7 @@ use super::client::Gate;
 use super::event::Event;
 use super::git::GitRemote;
 use super::lease::{Attempt, Lease, RENEW_PERIOD};
+use super::moment::Moment;
 use super::server::{Board, serve};
 use super::teller::{Place, Teller};
 use super::webhook::WebhookSecret;
@@ -160,7 +161,7 @@ async fn keep(lease: &mut Lease, gate: &Gate, mut hands_over: watch::Receiver<bo
         holder = lease.keep(gate) => return holder,
         _ = hands_over.wait_for(|is_handed_over| *is_handed_over) => {}
     }
-    gate.set_deadline(Some(Instant::now()));
+    gate.set_deadline(Some(Moment::now()));
     let state = lease.release().await.map_or_else(|error| error.to_string(), |()| "released".into());
     log.info("handed over while the environment is suspended", &[("lease", state)]);
     std::future::pending().await
@@ -188,7 +189,7 @@ async fn acquire(
     stop: &mut watch::Receiver<bool>,
     board: &Board,
     log: &Logger,
-) -> Option<Instant> {
+) -> Option<Moment> {
     let mut said = String::new();
     loop {
         board.moves();
