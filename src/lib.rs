@@ -1,5 +1,6 @@
 //! kcfg: Kubernetes configuration in Git, rendered before it is reviewed.
 
+pub mod ascii_regex;
 pub mod chart;
 pub mod cli;
 pub mod cluster;

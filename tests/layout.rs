@@ -7,11 +7,28 @@ use crate::repo::here;
 
 /// The stages in the order in which data flows. A stage imports the stages before it and nothing else of kcfg.
 const STAGES: &[&str] = &[
-    "error", "semver", "yaml", "id", "repo", "release", "chart", "values", "engine", "manifest", "rendered", "diff",
-    "plan", "pipeline", "lint", "post", "cluster", "cli",
+    "error",
+    "semver",
+    "ascii_regex",
+    "yaml",
+    "id",
+    "repo",
+    "release",
+    "chart",
+    "values",
+    "engine",
+    "manifest",
+    "rendered",
+    "diff",
+    "plan",
+    "pipeline",
+    "lint",
+    "post",
+    "cluster",
+    "cli",
 ];
 /// What stands beside the stages, with all that it may import.
-const LEAVES: &[(&str, &[&str])] = &[("gotmpl", &["error", "semver"])];
+const LEAVES: &[(&str, &[&str])] = &[("gotmpl", &["error", "semver", "ascii_regex"])];
 /// Stages that may use leaves.
 const USERS_OF_LEAVES: &[&str] = &["engine"];
 /// Who may read and write files.

@@ -5,7 +5,7 @@
 # first. A line is one of
 #   libc.a:MEMBER   all functions of a member of the C library;
 #   NAME            functions by their name, up to its hash, of however many types they are made;
-#   NAME and hash   one of those whose name stands for more than BYTES_MAX of code (sorting, growing a vector). The hash
+#   NAME and hash   one of several whose name stands for more than BYTES_MAX of code (sorting, growing a vector). The hash
 #                   changes with the dependencies: it is then found nowhere, which costs a little speed, until this runs again.
 set -euo pipefail
 SHARE_MIN=20 # of a hundred runs
@@ -26,7 +26,7 @@ nm -A "$(cc -print-file-name=libc.a)" 2>/dev/null | sed -nE 's/.*libc\.a:([^:]+)
 awk -v runs=$# -v share="$SHARE_MIN" -v max="$BYTES_MAX" '
     function stem(name) { sub(/17h[0-9a-f]+E.*/, "17h", name); return name }
     function put(line, runs) { if (runs > best[line]) best[line] = runs }
-    FILENAME ~ /sizes$/ { bytes[stem($1)] += $2; next }
+    FILENAME ~ /sizes$/ { bytes[stem($1)] += $2; copies[stem($1)]++; next }
     # What other members see has precedence over what is for one member alone.
     FILENAME ~ /libc$/ { members[$2]; if (!($1 in member) || $3 != "t") member[$1] = $2; next }
     { count[$1]++ }
@@ -34,7 +34,7 @@ awk -v runs=$# -v share="$SHARE_MIN" -v max="$BYTES_MAX" '
         for (name in count) {
             if (count[name] * 100 < share * runs) continue
             if (name ~ /^_R/) put(name, count[name])
-            else if (name ~ /^_ZN/) put(bytes[stem(name)] <= max ? stem(name) : name, count[name])
+            else if (name ~ /^_ZN/) put(bytes[stem(name)] <= max || copies[stem(name)] == 1 ? stem(name) : name, count[name])
             else if (name in member) {
                 put("libc.a:" member[name], count[name])
                 # valgrind knows no newer instructions than AVX2, processors do.

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use jsonschema::Draft;
-use regex::Regex;
+use regex_automata::meta::Regex;
 use serde_json::{Map as Object, Value as Json};
 
+use crate::ascii_regex;
 use crate::yaml::{Node, Value};
 
 /// How deep schemas are followed into each other; the library is asked beyond.
@@ -17,9 +18,9 @@ const DEPTH_MAX: usize = 100;
 const STEPS_MAX: usize = 1_000_000;
 /// Longer lists of keys or alternatives are left to the library.
 const LIST_MAX: usize = 200;
-/// Longer patterns, and longer texts for them, are left to the library.
+/// Longer patterns are left to the library, as are those that take more memory compiled.
 const PATTERN_BYTES_MAX: usize = 200;
-const PATTERN_TEXT_BYTES_MAX: usize = 1000;
+const COMPILED_BYTES_MAX: usize = 1 << 20;
 /// Up to here a float holds whole numbers exactly.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -160,7 +161,8 @@ impl<'a> Look<'a> {
         if pattern.len() > PATTERN_BYTES_MAX || pattern.contains("--") || pattern.contains("{,") {
             return false;
         }
-        Regex::new(pattern).is_ok_and(|regex| self.patterns.insert(pattern.to_owned(), regex).is_none())
+        let regex = ascii_regex::compile(pattern, COMPILED_BYTES_MAX);
+        regex.is_some_and(|regex| self.patterns.insert(pattern.to_owned(), regex).is_none())
     }
 }
 
@@ -293,7 +295,7 @@ impl<'a> Check<'a> {
 
     fn matches(&mut self, pattern: &str, text: &str) -> bool {
         match self.patterns.get(pattern) {
-            Some(regex) if text.len() <= PATTERN_TEXT_BYTES_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
+            Some(regex) if ascii_regex::may_search(text) && text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
                 regex.is_match(text)
             }
             _ => {

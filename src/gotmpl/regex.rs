@@ -1,4 +1,4 @@
-//! RE2's dialect, as Go's `regexp` reads it, by the crate `regex`: patterns are translated, then compiled and kept.
+//! RE2's dialect, as Go's `regexp` reads it, by the engines of the crate `regex`: patterns are translated, then compiled and kept.
 //!
 //! In: a pattern. Out: a compiled one, or Go's error message; and the searches that sprig offers. Matching takes
 //! linear time in both. Translated are what the dialects read differently: `\d \w \s \b` are ASCII, a lone `{` and
@@ -7,7 +7,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, RwLock};
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex_automata::meta::{Builder, Config, Regex};
+use regex_automata::util::captures::Captures;
+use regex_automata::{MatchKind, PatternID};
+
+use crate::ascii_regex;
 
 use super::strconv::parse_uint;
 
@@ -17,21 +21,27 @@ pub const PATTERN_BYTES_MAX: usize = 10 << 20;
 pub const GROUPS_DEPTH_MAX: usize = 1_000;
 /// The highest count of a repetition: Go's limit.
 pub const REPEAT_MAX: u64 = 1_000;
-/// How many compiled patterns are kept; when there are more, all are dropped.
+/// How many compiled patterns are kept, of those for short texts and of those for all; when there are more, all are dropped.
 pub const CACHED_PATTERNS_MAX: usize = 500;
+/// How much memory the tables may take that long texts are searched with.
+const SEARCH_BYTES_MAX: usize = 2 << 20;
 
 type Compiled = Result<Arc<Regex>, Arc<str>>;
+type Cache = LazyLock<RwLock<HashMap<String, Compiled>>>;
 
-/// Compiles a pattern, or finds it compiled.
+/// Compiles a pattern to be searched for in this text, or finds it compiled.
 ///
 /// # Errors
 /// Go's message: ``error parsing regexp: missing closing ): `(` ``.
-pub fn compile(pattern: &str) -> Result<Arc<Regex>, String> {
-    static CACHE: LazyLock<RwLock<HashMap<String, Compiled>>> = LazyLock::new(RwLock::default);
-    let found = CACHE.read().ok().and_then(|cache| cache.get(pattern).cloned());
+pub fn compile(pattern: &str, text: &str) -> Result<Arc<Regex>, String> {
+    static FOR_SHORT_ASCII: Cache = LazyLock::new(RwLock::default);
+    static FOR_ALL: Cache = LazyLock::new(RwLock::default);
+    let is_short = ascii_regex::may_search(text);
+    let cache = if is_short { &FOR_SHORT_ASCII } else { &FOR_ALL };
+    let found = cache.read().ok().and_then(|cache| cache.get(pattern).cloned());
     let compiled = found.unwrap_or_else(|| {
-        let compiled = build(pattern).map(Arc::new).map_err(Arc::from);
-        if let Ok(mut cache) = CACHE.write() {
+        let compiled = build(pattern, is_short).map(Arc::new).map_err(Arc::from);
+        if let Ok(mut cache) = cache.write() {
             if cache.len() >= CACHED_PATTERNS_MAX {
                 cache.clear();
             }
@@ -42,21 +52,44 @@ pub fn compile(pattern: &str) -> Result<Arc<Regex>, String> {
     compiled.map_err(|message| message.to_string())
 }
 
+/// `FindString`: the first match.
+pub fn find<'t>(regex: &Regex, text: &'t str) -> Option<&'t str> {
+    regex.find(text).map(|found| &text[found.range()])
+}
+
 /// `FindAllString`: at most `count` matches, all if it is negative.
 pub fn find_all<'t>(regex: &Regex, text: &'t str, count: i64) -> Vec<&'t str> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    regex.find_iter(text).take(count).map(|found| found.as_str()).collect()
+    regex.find_iter(text).take(count).map(|found| &text[found.range()]).collect()
 }
 
 /// `ReplaceAllString`: `$1`, `$name`, `${name}` stand for groups, `$$` for a dollar.
 pub fn replace_all(regex: &Regex, text: &str, template: &str) -> String {
-    regex
-        .replace_all(text, |captures: &Captures<'_>| {
-            let mut out = String::new();
-            expand(&mut out, template, regex, captures);
-            out
-        })
-        .into_owned()
+    // Finding groups takes longer than finding matches.
+    if !template.contains('$') {
+        return replace_all_literal(regex, text, template);
+    }
+    let (mut out, mut end) = (String::new(), 0);
+    for captures in regex.captures_iter(text) {
+        let Some(found) = captures.get_match() else { continue };
+        out.push_str(&text[end..found.start()]);
+        expand(&mut out, template, &captures, text);
+        end = found.end();
+    }
+    out.push_str(&text[end..]);
+    out
+}
+
+/// `ReplaceAllLiteralString`.
+pub fn replace_all_literal(regex: &Regex, text: &str, replacement: &str) -> String {
+    let (mut out, mut end) = (String::new(), 0);
+    for found in regex.find_iter(text) {
+        out.push_str(&text[end..found.start()]);
+        out.push_str(replacement);
+        end = found.end();
+    }
+    out.push_str(&text[end..]);
+    out
 }
 
 /// `Split`: at most `count` parts, all if it is negative.
@@ -98,7 +131,7 @@ pub fn quote_meta(text: &str) -> String {
 }
 
 /// `Expand`: a name takes all letters, digits and underscores it can get, so `$1x` is the group named `1x`.
-fn expand(out: &mut String, template: &str, regex: &Regex, captures: &Captures<'_>) {
+fn expand(out: &mut String, template: &str, captures: &Captures, text: &str) {
     let mut rest = template;
     while let Some(dollar) = rest.find('$') {
         out.push_str(&rest[..dollar]);
@@ -116,13 +149,13 @@ fn expand(out: &mut String, template: &str, regex: &Regex, captures: &Captures<'
         let leading_zero = name.len() > 1 && name.starts_with('0');
         let number = if leading_zero { None } else { parse_uint(name, 10) };
         let group = match number {
-            Some(number) => usize::try_from(number).ok().and_then(|i| captures.get(i)),
+            Some(number) => usize::try_from(number).ok().and_then(|i| captures.get_group(i)),
             None => {
-                let named = regex.capture_names().enumerate().filter(|(_, n)| *n == Some(name));
-                named.filter_map(|(i, _)| captures.get(i)).next()
+                let names = captures.group_info().pattern_names(PatternID::ZERO).enumerate();
+                names.filter(|(_, n)| *n == Some(name)).filter_map(|(i, _)| captures.get_group(i)).next()
             }
         };
-        out.push_str(group.map_or("", |group| group.as_str()));
+        out.push_str(group.map_or("", |group| &text[group.range()]));
     }
     out.push_str(rest);
 }
@@ -142,15 +175,24 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-fn build(pattern: &str) -> Result<Regex, String> {
+/// Compiles a pattern, for short texts in ASCII or for all.
+fn build(pattern: &str, is_short: bool) -> Result<Regex, String> {
     let mut translator =
         Translator { pattern, rest: pattern, out: String::with_capacity(pattern.len() + 8), groups: 0 };
     translator.run().map_err(|message| format!("error parsing regexp: {message}"))?;
-    RegexBuilder::new(&translator.out).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => {
-            format!("error parsing regexp: expression takes more than {limit} bytes")
+    if is_short && let Some(regex) = ascii_regex::compile(&translator.out, PATTERN_BYTES_MAX) {
+        return Ok(regex);
+    }
+    let config = Config::new()
+        .match_kind(MatchKind::LeftmostFirst)
+        .nfa_size_limit(Some(PATTERN_BYTES_MAX))
+        .hybrid_cache_capacity(SEARCH_BYTES_MAX);
+    Builder::new().configure(config).build(&translator.out).map_err(|error| {
+        if let Some(limit) = error.size_limit() {
+            return format!("error parsing regexp: expression takes more than {limit} bytes");
         }
-        other => format!("error parsing regexp: {}", other.to_string().lines().last().unwrap_or_default().trim()),
+        let message = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+        format!("error parsing regexp: {}", message.lines().last().unwrap_or_default().trim())
     })
 }
 
@@ -560,7 +602,7 @@ impl<'a> Translator<'a> {
 fn perl_class(c: char) -> Option<(&'static str, bool)> {
     let set = match c.to_ascii_lowercase() {
         'd' => "0-9",
-        's' => "\\t\\n\\x0c\\r\\x20",
+        's' => "\\t\\n\\f\\r ",
         'w' => "0-9A-Za-z_",
         _ => return None,
     };
@@ -570,6 +612,12 @@ fn perl_class(c: char) -> Option<(&'static str, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The forms of a pattern that a text may be searched with.
+    fn forms(pattern: &str, text: &str) -> Vec<Result<Regex, String>> {
+        let short = ascii_regex::may_search(text).then(|| build(pattern, true));
+        short.into_iter().chain([build(pattern, false)]).collect()
+    }
 
     #[test]
     fn patterns_of_real_charts_compile() {
@@ -585,7 +633,9 @@ mod tests {
             r"a{,5}",
             r"\<x\>",
         ] {
-            assert!(compile(pattern).is_ok(), "{pattern}: {:?}", compile(pattern));
+            for form in forms(pattern, "") {
+                assert!(form.is_ok(), "{pattern}: {form:?}");
+            }
         }
     }
 
@@ -604,20 +654,35 @@ mod tests {
             (r"\p{^Lu}", "Ab", &["b"]),
         ];
         for (pattern, text, expected) in rows {
-            assert_eq!(find_all(&compile(pattern).unwrap(), text, -1), *expected, "{pattern}");
+            for form in forms(pattern, text) {
+                assert_eq!(find_all(&form.unwrap(), text, -1), *expected, "{pattern}");
+            }
         }
     }
 
     #[test]
     fn replacements_follow_go() {
-        let regex = compile(r"a(?P<x>b*)(c)?").unwrap();
-        for (template, expected) in
-            [("$1y", "-"), ("${1}y", "-bby"), ("$x|$2|$9|$", "-bb|||$"), ("$$1", "-$1"), ("${x", "-${x"), ("$01", "-")]
-        {
-            assert_eq!(replace_all(&regex, "-abb", template), expected, "{template}");
+        for regex in forms(r"a(?P<x>b*)(c)?", "").into_iter().map(Result::unwrap) {
+            for (template, expected) in [
+                ("$1y", "-"),
+                ("${1}y", "-bby"),
+                ("$x|$2|$9|$", "-bb|||$"),
+                ("$$1", "-$1"),
+                ("${x", "-${x"),
+                ("$01", "-"),
+                ("x", "-x"),
+            ] {
+                assert_eq!(replace_all(&regex, "-abb", template), expected, "{template}");
+            }
+            assert_eq!(replace_all_literal(&regex, "-abb-ac", "$1"), "-$1-$1");
         }
-        assert_eq!(split(&compile(",").unwrap(), ",", "a,b,c", 2), ["a", "b,c"]);
-        assert_eq!(split(&compile("x*").unwrap(), "x*", "axbxc", -1), ["a", "b", "c"]);
+        for regex in forms(",", "").into_iter().map(Result::unwrap) {
+            assert_eq!(split(&regex, ",", "a,b,c", 2), ["a", "b,c"]);
+        }
+        for regex in forms("x*", "").into_iter().map(Result::unwrap) {
+            assert_eq!(split(&regex, "x*", "axbxc", -1), ["a", "b", "c"]);
+            assert_eq!(replace_all(&regex, "abxc", "-"), "-a-b-c-");
+        }
     }
 
     #[test]
@@ -636,9 +701,12 @@ mod tests {
             ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
             ("(?P<a-b>x)", "invalid named capture: `(?P<a-b>`"),
         ] {
-            assert_eq!(compile(pattern).unwrap_err(), format!("error parsing regexp: {expected}"), "{pattern}");
+            for form in forms(pattern, "") {
+                assert_eq!(form.unwrap_err(), format!("error parsing regexp: {expected}"), "{pattern}");
+            }
         }
-        assert!(compile(&"(".repeat(2000)).is_err());
-        assert!(compile("(((a{1000}){1000}){1000})").is_err());
+        for form in [forms(&"(".repeat(2000), ""), forms("(((a{1000}){1000}){1000})", "")].concat() {
+            assert!(form.is_err());
+        }
     }
 }

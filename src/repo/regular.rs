@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
 use crate::error::{Diagnostic, io_help};
@@ -64,18 +65,19 @@ impl Buffer {
         if length > at_once_max {
             return Ok((length_shown, None));
         }
+        self.0.clear();
         // One byte more than there should be: the end shows without a further call.
-        if self.0.len() <= length_shown {
-            // A new one, for its zeros are the kernel's: nobody writes them. What nothing is read to is not even taken.
+        if self.0.capacity() <= length_shown {
             let bytes = if length_shown < BUFFER_BYTES_MIN { BUFFER_BYTES_MIN } else { BUFFER_BYTES_USUAL };
-            self.0 = vec![0; bytes.max(length_shown + 1)];
+            self.0 = Vec::with_capacity(bytes.max(length_shown + 1));
         }
-        let read = (&file).read(&mut self.0[..=length_shown])?;
+        // Not by `Read`, for which zeros would be written first, to pages that the process does not have yet.
+        let read = rustix::io::read(&file, spare_capacity(&mut self.0))?;
         if read == length_shown {
-            return Ok((read, Some(&self.0[..read])));
+            return Ok((read, Some(&self.0)));
         }
         // It has just been changed.
-        self.0 = read_rest(&file, self.0[..read].to_vec(), bytes_max)?;
+        self.0 = read_rest(&file, std::mem::take(&mut self.0), bytes_max)?;
         Ok((self.0.len(), Some(&self.0)))
     }
 }

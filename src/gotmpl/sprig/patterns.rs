@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use Param::{Int, Str};
-use regex::Regex;
+use regex_automata::meta::Regex;
 
 use super::super::func::{Function, Host, Param};
-use super::super::regex::{compile, find_all, quote_meta, replace_all, split};
+use super::super::regex::{self, compile, find_all, quote_meta, replace_all, replace_all_literal, split};
 use super::super::value::Value;
 use super::{int, row, text};
 
@@ -99,22 +99,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// `regexp.MustCompile`, whose panic names the pattern.
-fn compiled(pattern: &str) -> Result<Arc<Regex>, String> {
-    compile(pattern).map_err(|message| {
+fn compiled(pattern: &str, searched: &str) -> Result<Arc<Regex>, String> {
+    compile(pattern, searched).map_err(|message| {
         let shown = if pattern.contains('`') { super::super::strconv::quoted(pattern) } else { format!("`{pattern}`") };
         format!("regexp: Compile({shown}): {message}")
     })
 }
 
 fn is_match(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
-    Ok(Value::Bool(compile(&text(&args[0])).is_ok_and(|regex| regex.is_match(&text(&args[1])))))
+    let searched = text(&args[1]);
+    Ok(Value::Bool(compile(&text(&args[0]), &searched).is_ok_and(|regex| regex.is_match(&*searched))))
 }
 
 fn must_match(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
-    Ok(Value::Bool(compile(&text(&args[0]))?.is_match(&text(&args[1]))))
+    let searched = text(&args[1]);
+    Ok(Value::Bool(compile(&text(&args[0]), &searched)?.is_match(&*searched)))
 }
 
-type Compiler = fn(&str) -> Result<Arc<Regex>, String>;
+/// What compiles a pattern to be searched for in a text.
+type Compiler = fn(&str, &str) -> Result<Arc<Regex>, String>;
 
 fn find(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
     find_by(compiled, args)
@@ -126,7 +129,8 @@ fn must_find(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
 
 fn find_by(compiler: Compiler, args: &[Value]) -> Result<Value, String> {
     let searched = text(&args[1]);
-    Ok(Value::str(compiler(&text(&args[0]))?.find(&searched).map_or("", |found| found.as_str())))
+    let regex = compiler(&text(&args[0]), &searched)?;
+    Ok(Value::str(regex::find(&regex, &searched).unwrap_or_default()))
 }
 
 fn all(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
@@ -139,7 +143,7 @@ fn must_all(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
 
 fn all_by(compiler: Compiler, args: &[Value]) -> Result<Value, String> {
     let searched = text(&args[1]);
-    let regex = compiler(&text(&args[0]))?;
+    let regex = compiler(&text(&args[0]), &searched)?;
     Ok(match find_all(&regex, &searched, int(&args[2])) {
         none if none.is_empty() => Value::nil_strings(),
         found => Value::strings(found),
@@ -155,7 +159,9 @@ fn must_replace(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
 }
 
 fn replace_by(compiler: Compiler, args: &[Value]) -> Result<Value, String> {
-    Ok(Value::str(replace_all(&*compiler(&text(&args[0]))?, &text(&args[1]), &text(&args[2]))))
+    let searched = text(&args[1]);
+    let regex = compiler(&text(&args[0]), &searched)?;
+    Ok(Value::str(replace_all(&regex, &searched, &text(&args[2]))))
 }
 
 fn literal(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
@@ -167,9 +173,9 @@ fn must_literal(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
 }
 
 fn literal_by(compiler: Compiler, args: &[Value]) -> Result<Value, String> {
-    let replacement = text(&args[2]);
-    let replaced = compiler(&text(&args[0]))?.replace_all(&text(&args[1]), regex::NoExpand(&replacement)).into_owned();
-    Ok(Value::str(replaced))
+    let searched = text(&args[1]);
+    let regex = compiler(&text(&args[0]), &searched)?;
+    Ok(Value::str(replace_all_literal(&regex, &searched, &text(&args[2]))))
 }
 
 fn parts(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
@@ -182,7 +188,7 @@ fn must_parts(_: &mut dyn Host, args: &[Value]) -> Result<Value, String> {
 
 fn parts_by(compiler: Compiler, args: &[Value]) -> Result<Value, String> {
     let (pattern, searched, count) = (text(&args[0]), text(&args[1]), int(&args[2]));
-    let regex = compiler(&pattern)?;
+    let regex = compiler(&pattern, &searched)?;
     if count == 0 {
         return Ok(Value::nil_strings());
     }
