@@ -54,10 +54,14 @@ fn read(path: &Path, location: &str, root: &Path, later: Option<&Failures>) -> R
             .help("name the folder that holds Chart.yaml; a packed chart (.tgz) must be unpacked first"));
     }
     let helmignore = folder.join(HELMIGNORE);
-    if helmignore.is_file() {
-        let target = fs::canonicalize(&helmignore).map_err(|error| reader.unreadable(HELMIGNORE, &error))?;
-        if !target.starts_with(&reader.root) {
-            return Err(reader.leaves_root(HELMIGNORE, &target));
+    let metadata = fs::symlink_metadata(&helmignore).ok();
+    let is_link = metadata.as_ref().is_some_and(fs::Metadata::is_symlink);
+    if if is_link { helmignore.is_file() } else { metadata.is_some_and(|metadata| metadata.is_file()) } {
+        if is_link {
+            let target = fs::canonicalize(&helmignore).map_err(|error| reader.unreadable(HELMIGNORE, &error))?;
+            if !target.starts_with(&reader.root) {
+                return Err(reader.leaves_root(HELMIGNORE, &target));
+            }
         }
         let bytes = reader.read_file(&helmignore, HELMIGNORE)?;
         reader.size_bytes = 0;
@@ -281,10 +285,12 @@ mod tests {
         let root = dir.path().join("repo");
         fs::create_dir_all(root.join("c")).unwrap();
         fs::write(dir.path().join("secret"), "s").unwrap();
-        symlink("../../secret", root.join("c/file")).unwrap();
-        let error = read_folder(&root.join("c"), "c", &root).unwrap_err().to_string();
-        assert!(error.contains("leads out of the repository"), "{error}");
-        assert!(error.contains("--> c/file"), "{error}");
+        for name in ["file", HELMIGNORE] {
+            symlink("../../secret", root.join("c").join(name)).unwrap();
+            let error = read_folder(&root.join("c"), "c", &root).unwrap_err().to_string();
+            assert!(error.contains("leads out of the repository"), "{error}");
+            assert!(error.contains(&format!("--> c/{name}")), "{error}");
+        }
     }
 
     #[test]
