@@ -434,7 +434,9 @@ impl<'a> Executor<'a> {
         let pipe = &tree[branch.pipe];
         self.rounds += 1;
         if self.rounds > ROUNDS_MAX {
-            return Err(self.error(pipe.span, format!("more than {ROUNDS_MAX} rounds of range in one render")));
+            return Err(
+                self.error(pipe.span, format!("more than {ROUNDS_MAX} rounds of range in one render (ROUNDS_MAX)"))
+            );
         }
         let item = Some(item);
         let values = match pipe.declared.len() {
@@ -484,14 +486,16 @@ impl<'a> Executor<'a> {
         self.containers += value.levels_made();
         if self.containers > self.reach.containers {
             self.out_of_reach = true;
-            let message =
-                format!("the functions made more than {CONTAINERS_MAX} levels of lists and maps in one render");
+            let message = format!(
+                "the functions made more than {CONTAINERS_MAX} levels of lists and maps in one render (CONTAINERS_MAX)"
+            );
             return Err(self.error(span, message));
         }
         if self.produced_bytes > PRODUCED_BYTES_MAX {
-            return Err(
-                self.error(span, format!("the functions made more than {PRODUCED_BYTES_MAX} bytes in one render"))
-            );
+            return Err(self.error(
+                span,
+                format!("the functions made more than {PRODUCED_BYTES_MAX} bytes in one render (PRODUCED_BYTES_MAX)"),
+            ));
         }
         Ok(())
     }

@@ -189,7 +189,7 @@ fn build(pattern: &str, is_short: bool) -> Result<Regex, String> {
         .hybrid_cache_capacity(SEARCH_BYTES_MAX);
     Builder::new().configure(config).build(&translator.out).map_err(|error| {
         if let Some(limit) = error.size_limit() {
-            return format!("error parsing regexp: expression takes more than {limit} bytes");
+            return format!("error parsing regexp: expression takes more than {limit} bytes (PATTERN_BYTES_MAX)");
         }
         let message = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
         format!("error parsing regexp: {}", message.lines().last().unwrap_or_default().trim())

@@ -156,6 +156,15 @@ pub(super) fn advice(message: &str, text: &str, path: Option<&str>, value: Optio
     if message.starts_with("exceeded maximum template depth") {
         return Some("templates call each other without end: look for one that calls itself".into());
     }
+    if ["(ROUNDS_MAX)", "(CONTAINERS_MAX)", "(PRODUCED_BYTES_MAX)", "(OUTPUT_BYTES_MAX)"]
+        .iter()
+        .any(|limit| message.ends_with(limit))
+    {
+        return Some(
+            "that is more than a cluster takes: look for a `range`, `until` or `repeat` over a number that is too high"
+                .into(),
+        );
+    }
     if message.starts_with("divide by zero") || message.contains("division by zero") {
         return Some("check the divisor with `if` before".into());
     }

@@ -322,7 +322,8 @@ fn what_is_copied_or_read_at_once_counts_by_its_levels() {
         let rounds_max = gotmpl::CONTAINERS_MAX as usize / (LEVELS + 1);
         assert_eq!(&*nest(rounds_max - 1).unwrap().files[0].text, "ok", "{maker}");
         let error = nest(rounds_max + 1).unwrap_err()[0].to_string();
-        assert!(error.contains("levels of lists and maps"), "{error}");
+        assert!(error.contains("levels of lists and maps in one render (CONTAINERS_MAX)"), "{error}");
+        assert!(error.contains("help: that is more than a cluster takes"), "{error}");
     }
 }
 
