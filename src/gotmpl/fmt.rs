@@ -224,7 +224,7 @@ impl Printer {
         } else if !cursor.good {
             self.error_text(verb, "(BADINDEX)");
         } else if let Some(arg) = args.get(cursor.next) {
-            if verb == 'v' {
+            if matches!(verb, 'v' | 'w') {
                 self.flags.sharp_v = std::mem::take(&mut self.flags.sharp);
                 self.flags.plus_v = std::mem::take(&mut self.flags.plus);
             }

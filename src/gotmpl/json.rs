@@ -66,7 +66,7 @@ fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Resul
         }
         Value::Object(object) => match (object.json_fields(), object.as_data()) {
             (Some(fields), _) => write_object(out, fields.iter().map(|(name, item)| (*name, item)), layout, depth)?,
-            (None, Some(data)) => write(out, &data, layout, depth + 1)?,
+            (None, Some(data)) => write(out, &data, layout, depth)?,
             (None, None) => out.push_str("{}"),
         },
         Value::List(list) if list.is_nil() => out.push_str("null"),

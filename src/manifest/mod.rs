@@ -40,6 +40,8 @@ pub struct Manifest {
     pub span: Span,
     /// The document, read; null where it holds only comments.
     pub node: Node,
+    /// Its kind, by which it is sorted; empty where it says none.
+    pub kind: String,
     /// When Helm would run it, if it is a hook; empty for an ordinary object.
     pub hook: Vec<HookEvent>,
 }
@@ -69,8 +71,8 @@ pub fn sort(files: Vec<RenderedFile>) -> Result<Sorted, Vec<Diagnostic>> {
     sort_with(files, Wanted::Objects)
 }
 
-/// The same for those who want the documents' texts: of what was read only the kind is kept, and of the rest no data is
-/// made where nothing is wrong with it.
+/// The same for those who want the documents' texts: of what was read only kind and hook are kept, and of the rest no
+/// data is made where nothing is wrong with it.
 ///
 /// # Errors
 /// As of [`sort`].
@@ -106,11 +108,8 @@ fn sort_with(mut files: Vec<RenderedFile>, wanted: Wanted) -> Result<Sorted, Vec
     let read = map_on_two_threads(&documents, bytes, THREAD_BYTES_MIN, |document| {
         let mut warnings = Vec::new();
         let mut manifest = read(document, wanted, &mut warnings);
-        if let (Wanted::Texts, Ok(Some(Manifest { node: Node { value: Value::Map(map), .. }, .. }))) =
-            (wanted, &mut manifest)
-        {
-            map.retain(|key, _| &**key == "kind");
-            map.shrink_to_fit();
+        if let (Wanted::Texts, Ok(Some(manifest))) = (wanted, &mut manifest) {
+            manifest.node.value = Value::Null;
         }
         (manifest, warnings)
     });
@@ -128,8 +127,8 @@ fn sort_with(mut files: Vec<RenderedFile>, wanted: Wanted) -> Result<Sorted, Vec
     if !errors.is_empty() {
         return Err(errors);
     }
-    sorted.manifests.sort_by(|a, b| install_rank(a.kind()).cmp(&install_rank(b.kind())));
-    sorted.hooks.sort_by(|a, b| install_rank(a.kind()).cmp(&install_rank(b.kind())));
+    sorted.manifests.sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
+    sorted.hooks.sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
     Ok(sorted)
 }
 
@@ -144,13 +143,8 @@ struct Document {
 impl Manifest {
     /// A document that was not rendered: a raw manifest, or a file of a chart's crds/.
     pub fn raw(path: String, source: &Arc<Source>, node: Node) -> Manifest {
-        let span = node.span;
-        Manifest { path, template: source.clone(), rendered: source.clone(), span, node, hook: Vec::new() }
-    }
-
-    /// `kind`, or nothing.
-    pub fn kind(&self) -> &str {
-        self.node.get("kind").and_then(Node::as_str).unwrap_or("")
+        let (span, kind) = (node.span, kind_of(&node));
+        Manifest { path, template: source.clone(), rendered: source.clone(), span, node, kind, hook: Vec::new() }
     }
 
     /// The document's text, as it was rendered.
@@ -182,15 +176,17 @@ fn read(document: &Document, wanted: Wanted, warnings: &mut Vec<Diagnostic>) -> 
         template: template.clone(),
         rendered: rendered.clone(),
         span: *span,
+        kind: kind_of(&document.node),
         node: document.node,
         hook: Vec::new(),
     };
     check_head(&manifest)?;
-    let Some(events) = manifest.node.at(&["metadata", "annotations", HOOK_ANNOTATION]) else {
+    let annotations = field(&manifest.node, "metadata").and_then(|metadata| field(metadata, "annotations"));
+    let Some(events) = annotations.and_then(|annotations| annotations.get(HOOK_ANNOTATION)) else {
         return Ok(Some(manifest));
     };
-    let Some(text) = scalar_text(events) else { return Ok(Some(manifest)) };
-    let span = events.span;
+    // An annotation without a value is an empty text to Helm.
+    let (text, span) = (scalar_text(events).unwrap_or_default(), events.span);
     match text.split(',').map(|event| HookEvent::named(&event.trim().to_lowercase())).collect::<Option<Vec<_>>>() {
         Some(events) => manifest.hook = events,
         None => {
@@ -204,7 +200,7 @@ fn read(document: &Document, wanted: Wanted, warnings: &mut Vec<Diagnostic>) -> 
     Ok(Some(manifest))
 }
 
-/// The entries that [`check_head`] and hooks are about.
+/// The entries that [`check_head`], [`kind_of`] and hooks are about.
 const HEAD: yaml::Wanted<'_> =
     &[("apiVersion", None), ("kind", None), ("metadata", Some("name")), ("metadata", Some("annotations"))];
 
@@ -224,24 +220,24 @@ fn check_head(manifest: &Manifest) -> Result<(), Diagnostic> {
         }
     }
     for key in ["apiVersion", "kind"] {
-        if let Some(value) = node.get(key)
+        if let Some(value) = field(node, key)
             && !value.is_null()
             && scalar_text(value).is_none()
         {
             return Err(wrong(value, key, "text"));
         }
     }
-    let Some(metadata) = node.get("metadata").filter(|metadata| !metadata.is_null()) else { return Ok(()) };
+    let Some(metadata) = field(node, "metadata").filter(|metadata| !metadata.is_null()) else { return Ok(()) };
     if metadata.as_map().is_none() {
         return Err(wrong(metadata, "metadata", "a mapping"));
     }
-    if let Some(name) = metadata.get("name")
+    if let Some(name) = field(metadata, "name")
         && !name.is_null()
         && scalar_text(name).is_none()
     {
         return Err(wrong(name, "metadata.name", "text"));
     }
-    let Some(annotations) = metadata.get("annotations").filter(|node| !node.is_null()) else { return Ok(()) };
+    let Some(annotations) = field(metadata, "annotations").filter(|node| !node.is_null()) else { return Ok(()) };
     let Some(map) = annotations.as_map() else {
         return Err(wrong(annotations, "metadata.annotations", "a mapping"));
     };
@@ -252,6 +248,18 @@ fn check_head(manifest: &Manifest) -> Result<(), Diagnostic> {
         }
     }
     Ok(())
+}
+
+/// A field as Go's JSON reader finds it, which Helm reads a document's head with: by its name, else by its name in other case.
+fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    let map = node.as_map()?;
+    let other = || map.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, entry)| &entry.node);
+    node.get(name).or_else(other)
+}
+
+/// `kind`, or nothing. A kind such as `yes` is a boolean to YAML, and the text of that boolean to Helm.
+fn kind_of(node: &Node) -> String {
+    field(node, "kind").and_then(scalar_text).unwrap_or_default()
 }
 
 /// The text of a scalar as sigs.k8s.io/yaml gives it to a field of type string.
@@ -298,7 +306,7 @@ mod tests {
             file("web/templates/i.yaml", "kind: Job\nmetadata: {annotations: {helm.sh/hook: crd-install}}"),
         ])
         .unwrap();
-        let kinds: Vec<_> = sorted.manifests.iter().map(|m| (m.kind(), m.path.as_str())).collect();
+        let kinds: Vec<_> = sorted.manifests.iter().map(|m| (m.kind.as_str(), m.path.as_str())).collect();
         assert_eq!(
             kinds,
             [

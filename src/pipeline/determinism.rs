@@ -53,8 +53,7 @@ const CHECKSUM_LENGTH_MIN: usize = 8;
 pub fn candidates(manifests: &[Manifest], records: &Records) -> Vec<CallSite> {
     let texts = records.by_text();
     let mut sites = Vec::new();
-    for manifest in manifests.iter().filter(|manifest| manifest.kind() == "Secret" || manifest.kind().ends_with("List"))
-    {
+    for manifest in manifests.iter().filter(|manifest| manifest.kind == "Secret" || manifest.kind.ends_with("List")) {
         each_text(&manifest.node, &mut |text| {
             for layer in layers(text) {
                 if let Some(made) = texts.get(layer.as_str())

@@ -19,7 +19,7 @@ const KEYS_MAX: usize = 100;
 /// How many keys the open mappings of most documents have: so much room is taken at first.
 const KEYS_USUAL: usize = 64;
 
-/// Where entries stand that are wanted: the key of the root, and perhaps one in its value.
+/// Where entries stand that are wanted: the key of the root, and perhaps one in its value, both in any case.
 pub type Wanted<'a> = &'a [(&'a str, Option<&'a str>)];
 
 /// Reads a document as [`read_part`] does, with the same findings. Only the wanted entries of its root are sure to be in the
@@ -114,11 +114,17 @@ impl<'a> Head<'a, '_> {
                     self.key(key, keys_before)?;
                     match (depth, self.wanted_in) {
                         (1, _) => {
-                            let mut found = self.wanted.iter().filter(|(name, _)| *name == key).peekable();
+                            let mut found =
+                                self.wanted.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key)).peekable();
                             self.is_wanted = found.peek().is_some();
                             self.wanted_in = (self.is_wanted && found.all(|(_, below)| below.is_some())).then_some(key);
                         }
-                        (2, Some(name)) => self.is_wanted = self.wanted.contains(&(name, Some(key))),
+                        (2, Some(name)) => {
+                            self.is_wanted = self.wanted.iter().any(|(root, below)| {
+                                root.eq_ignore_ascii_case(name)
+                                    && below.is_some_and(|below| below.eq_ignore_ascii_case(key))
+                            });
+                        }
                         _ => {}
                     }
                 } else {
