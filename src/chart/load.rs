@@ -125,7 +125,7 @@ impl Loader {
             return Err(vec![no_chart_yaml(location, &files)]);
         };
         let mut metadata = self.metadata(location, chart_yaml)?;
-        let engine = engine(&metadata, location, above).map_err(|error| vec![error])?;
+        let engine = self.engine(&metadata, location, above).map_err(|error| vec![error])?;
 
         let mut chart = Chart {
             location: location.to_string(),
@@ -245,6 +245,37 @@ impl Loader {
         Ok(metadata)
     }
 
+    fn engine(&mut self, metadata: &Metadata, location: &str, above: Option<&Above>) -> Result<EngineKind, Diagnostic> {
+        let place = |diagnostic: Diagnostic| {
+            let file = metadata.source.clone().unwrap_or_else(|| Source::new(join(location, "Chart.yaml"), ""));
+            let span = metadata.raw.as_ref().and_then(|raw| raw.get("apiVersion")).map_or(Span::NONE, |node| node.span);
+            diagnostic.at(&file, span)
+        };
+        let engine = match metadata.api_version.as_str() {
+            "v1" | "v2" => EngineKind::Helm,
+            "kcfg.dev/v1" => EngineKind::Tera,
+            own if own.starts_with("kcfg.dev") => {
+                return Err(place(Diagnostic::error(format!("`{own}` is not the apiVersion of a chart")))
+                    .help("write `v2` (or `v1`) for a Helm chart, `kcfg.dev/v1` for a Tera chart"));
+            }
+            other => {
+                let warning = Diagnostic::warning(format!(
+                    "`{other}` is not the apiVersion of a chart; it is read as `v2`, as Helm 3 does"
+                ));
+                self.warnings
+                    .push(place(warning).help("write `v2` (or `v1`) for a Helm chart, `kcfg.dev/v1` for a Tera chart"));
+                EngineKind::Helm
+            }
+        };
+        match above {
+            Some(above) if above.engine != engine => Err(place(Diagnostic::error(
+                "this subchart is written for another template engine than the chart above it",
+            ))
+            .help("Helm charts take Helm subcharts, Tera charts take Tera subcharts; make it a release of its own")),
+            _ => Ok(engine),
+        }
+    }
+
     fn requirements(&mut self, shown: &str, file: &ChartFile, metadata: &mut Metadata) -> Result<(), Vec<Diagnostic>> {
         let source = text(shown, &file.bytes).map_err(|error| vec![error])?;
         if metadata.api_version != "v1" {
@@ -307,29 +338,6 @@ fn text(shown: &str, bytes: &Bytes) -> Result<Arc<Source>, Diagnostic> {
                 .at(&Source::new(shown, valid), Span::new(end, end))
                 .help("save it as UTF-8; a binary file does not belong here, but in a folder of its own for `.Files`"))
         }
-    }
-}
-
-fn engine(metadata: &Metadata, location: &str, above: Option<&Above>) -> Result<EngineKind, Diagnostic> {
-    let at = |message: String| {
-        let file = metadata.source.clone().unwrap_or_else(|| Source::new(join(location, "Chart.yaml"), ""));
-        let span = metadata.raw.as_ref().and_then(|raw| raw.get("apiVersion")).map_or(Span::NONE, |node| node.span);
-        Diagnostic::error(message).at(&file, span)
-    };
-    let engine = match metadata.api_version.as_str() {
-        "v1" | "v2" => EngineKind::Helm,
-        "kcfg.dev/v1" => EngineKind::Tera,
-        other => {
-            return Err(at(format!("`{other}` is not the apiVersion of a chart"))
-                .help("write `v2` (or `v1`) for a Helm chart, `kcfg.dev/v1` for a Tera chart"));
-        }
-    };
-    match above {
-        Some(above) if above.engine != engine => {
-            Err(at("this subchart is written for another template engine than the chart above it".into())
-                .help("Helm charts take Helm subcharts, Tera charts take Tera subcharts; make it a release of its own"))
-        }
-        _ => Ok(engine),
     }
 }
 

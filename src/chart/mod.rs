@@ -5,6 +5,7 @@
 
 mod archive;
 mod bytes;
+mod dialect;
 mod fits;
 mod folder;
 mod ignore;

@@ -10,6 +10,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::Value as Json;
 
+use super::dialect;
 use super::fits::PlainSchema;
 use crate::error::{Diagnostic, Source, Span};
 use crate::yaml::Node;
@@ -115,16 +116,26 @@ fn compile(source: &Arc<Source>) -> Result<Compiled, Diagnostic> {
             .help("copy what it refers to into `$defs` of this file"),
         );
     }
-    match jsonschema::options().with_draft(draft).offline().build(&schema) {
-        Ok(validator) => Ok(Compiled { validator, warnings }),
-        Err(error) => {
-            let at = error.instance_path().as_str();
-            let problem = if at.is_empty() { error.to_string() } else { format!("{error}, at {at}") };
-            Err(Diagnostic::error(format!("this is not a JSON schema: {problem}"))
-                .at(source, Span::NONE)
-                .help("Helm refuses the chart as well; check the file against its `$schema`"))
-        }
+    let no_schema = |problem: String| {
+        Diagnostic::error(format!("this is not a JSON schema: {problem}"))
+            .at(source, Span::NONE)
+            .help("Helm refuses the chart as well; check the file against its `$schema`")
+    };
+    if matches!(draft, Draft::Draft4 | Draft::Draft6 | Draft::Draft7)
+        && let Some(twice) = dialect::find_enum_with_equal_items(&schema)
+    {
+        return Err(no_schema(format!("the `enum` {twice} holds an item twice")));
     }
+    dialect::spell_out_classes(&mut schema);
+    // What a text is the encoding of is not checked by Helm's library.
+    let options = jsonschema::options()
+        .with_draft(draft)
+        .without_content_encoding_support("base64")
+        .without_content_media_type_support("application/json");
+    options.offline().build(&schema).map(|validator| Compiled { validator, warnings }).map_err(|error| {
+        let at = error.instance_path().as_str();
+        no_schema(if at.is_empty() { error.to_string() } else { format!("{error}, at {at}") })
+    })
 }
 
 /// The draft that `$schema` names, which is taken out: it may be written in ways that only Helm's library knows.
