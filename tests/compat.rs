@@ -138,12 +138,18 @@ fn no_address_in_memory_is_printed() {
 }
 
 #[test]
+fn complex_numbers_are_refused() {
+    template(&with_template("a: {{ 1i }}\n")).code(2).complains("complex numbers are not supported: \"1i\"");
+}
+
+#[test]
 fn schemas_are_read_without_the_network() {
     let repo = with_template("a: 1\n");
     repo.write("charts/c/values.yaml", "d: nonsense\n");
     for (property, warning) in [
         (r#"{"type": "string", "format": "duration"}"#, ""),
         (r#"{"pattern": "^(?!x)"}"#, ""),
+        (r##"{"$ref": "#/properties/d"}"##, ""),
         (r#"{"$ref": "https://example.org/x.json"}"#, "rendering fetches nothing"),
     ] {
         repo.write(
@@ -152,6 +158,8 @@ fn schemas_are_read_without_the_network() {
         );
         template(&repo).code(0).says("a: 1\n").complains(warning);
     }
+    repo.write("charts/c/values.schema.json", r#"{"$schema": "https://example.org/schema", "required": ["d"]}"#);
+    template(&repo).code(0).says("a: 1\n").complains("it is read as draft 2020-12");
 }
 
 #[test]
