@@ -108,7 +108,10 @@ fn bad_metadata_is_refused_with_its_place() {
     check("a: [", &["charts/web/Chart.yaml:1:"]);
     check("", &["has no `name`", "add `name: web`", "has no `version`"]);
     check("- a", &["the file must be a mapping, this is a list"]);
-    check("apiVersion: v3\nname: a\nversion: 1.0.0", &["`v3` is not", "Chart.yaml:1:13", "`kcfg.dev/v1`"]);
+    check(
+        "apiVersion: kcfg.dev/v2\nname: a\nversion: 1.0.0",
+        &["`kcfg.dev/v2` is not", "Chart.yaml:1:13", "`kcfg.dev/v1`"],
+    );
     check("name: a/b\nversion: one", &["`a/b` cannot be", "`one` is not a version", "Chart.yaml:2:10"]);
     check(
         "name: [a]\nversion: 1.0.0\nkeywords: x\ndeprecated: 'true'",
