@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod digests;
 mod files;
+mod helm_flags;
 mod init;
 mod install;
 mod lint;
@@ -90,9 +91,16 @@ fn parse(arguments: &[OsString]) -> Result<Cli<Verb>, clap::Error> {
 
 /// Runs kcfg with the given command line, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match parse(&arguments.into_iter().collect::<Vec<_>>()) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if arguments.iter().any(|argument| argument == "template")
+                && let Some(explained) = helm_flags::explain(&error)
+            {
+                Output::new().report([output::Finding::from(explained)]);
+                return Status::Error.into();
+            }
             let code = if error.use_stderr() { Status::Error } else { Status::Fine };
             // Help into a closed pipe is no failure of ours.
             let _ = error.print();
