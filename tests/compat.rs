@@ -76,7 +76,9 @@ fn a_packed_chart_and_flags_about_clusters_are_refused() {
     repo.write("c.tgz", "");
     repo.kcfg(&["template", "c", "c.tgz"]).code(2).complains("a chart is a folder");
     repo.kcfg(&["template", "c", "charts/c", "--validate"]).code(2).complains("`kcfg diff --live ENV` do");
-    repo.kcfg(&["template", "c", "charts/c", "--post-renderer", "x"]).code(2).complains("pipe the output into the program");
+    repo.kcfg(&["template", "c", "charts/c", "--post-renderer", "x"])
+        .code(2)
+        .complains("pipe the output into the program");
 }
 
 #[test]
