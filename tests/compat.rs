@@ -75,9 +75,13 @@ fn a_packed_chart_and_flags_about_clusters_are_refused() {
     let repo = with_template("kind: A\n");
     repo.write("c.tgz", "");
     repo.kcfg(&["template", "c", "c.tgz"]).code(2).complains("a chart is a folder");
-    repo.kcfg(&["template", "c", "charts/c", "--validate"]).code(2).complains("`kcfg diff --live ENV` do");
+    repo.kcfg(&["template", "c", "charts/c", "--validate"])
+        .code(2)
+        .complains("--validate")
+        .complains("`kcfg diff --live ENV` do");
     repo.kcfg(&["template", "c", "charts/c", "--post-renderer", "x"])
         .code(2)
+        .complains("--post-renderer")
         .complains("pipe the output into the program");
 }
 

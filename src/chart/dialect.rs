@@ -1,11 +1,19 @@
 //! What Helm's schema library reads otherwise than the one here, found or rewritten before a schema is compiled.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
 /// An `enum` of which two items are equal. Helm's library refuses it up to draft 7, as those drafts were first published.
 pub(super) fn find_enum_with_equal_items(schema: &Json) -> Option<&Json> {
-    let equals = |a: &Json, b: &Json| a == b || (a.is_number() && a.as_f64() == b.as_f64());
-    let has_equal = |items: &[Json]| items.iter().enumerate().any(|(i, a)| items[..i].iter().any(|b| equals(a, b)));
+    let has_equal = |items: &[Json]| {
+        let (mut numbers, mut others) = (HashSet::new(), HashSet::new());
+        // 1 is 1.0, and 0.0 is -0.0.
+        !items.iter().all(|item| match item.as_f64() {
+            Some(number) => numbers.insert((number + 0.0).to_bits()),
+            None => others.insert(item),
+        })
+    };
     match schema {
         Json::Object(map) => map.iter().find_map(|(key, value)| match (key.as_str(), value) {
             ("enum", Json::Array(items)) => has_equal(items).then_some(value),
@@ -77,6 +85,9 @@ mod tests {
         for (schema, is_found) in [
             (json!({"properties": {"a": {"enum": ["x", "y", "x"]}}}), true),
             (json!({"anyOf": [{"enum": [1, 1.0]}]}), true),
+            (json!({"enum": [0.0, -0.0]}), true),
+            (json!({"enum": [{"a": 1, "b": 2}, {"b": 2, "a": 1}]}), true),
+            (json!({"enum": (0..50_000).collect::<Vec<_>>()}), false),
             (json!({"enum": ["x", "y", 1, true]}), false),
             (json!({"default": {"enum": [1, 1]}, "properties": {"enum": {"type": "string"}}}), false),
         ] {

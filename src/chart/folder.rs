@@ -54,10 +54,8 @@ fn read(path: &Path, location: &str, root: &Path, later: Option<&Failures>) -> R
             .help("name the folder that holds Chart.yaml; a packed chart (.tgz) must be unpacked first"));
     }
     let helmignore = folder.join(HELMIGNORE);
-    let metadata = fs::symlink_metadata(&helmignore).ok();
-    let is_link = metadata.as_ref().is_some_and(fs::Metadata::is_symlink);
-    if if is_link { helmignore.is_file() } else { metadata.is_some_and(|metadata| metadata.is_file()) } {
-        if is_link {
+    if helmignore.is_file() {
+        if helmignore.is_symlink() {
             let target = fs::canonicalize(&helmignore).map_err(|error| reader.unreadable(HELMIGNORE, &error))?;
             if !target.starts_with(&reader.root) {
                 return Err(reader.leaves_root(HELMIGNORE, &target));

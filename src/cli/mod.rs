@@ -77,11 +77,16 @@ enum OnlyTemplate {
     Template(Box<template::Args>),
 }
 
+/// Whether a command line is one for `kcfg template`, as it is nearly always written.
+fn is_template(arguments: &[OsString]) -> bool {
+    arguments.get(1).is_some_and(|verb| verb == "template")
+}
+
 /// Reads the command line.
 fn parse(arguments: &[OsString]) -> Result<Cli<Verb>, clap::Error> {
     // Making the arguments of all verbs takes as long as reading a small chart. Whatever is not plainly right is left to
     // the whole command line, which knows what else could be meant.
-    if arguments.get(1).is_some_and(|verb| verb == "template")
+    if is_template(arguments)
         && let Ok(Cli { dir, verb: OnlyTemplate::Template(args) }) = Cli::try_parse_from(arguments)
     {
         return Ok(Cli { dir, verb: Verb::Template(args) });
@@ -95,7 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            if arguments.iter().any(|argument| argument == "template")
+            if is_template(&arguments)
                 && let Some(explained) = helm_flags::explain(&error)
             {
                 Output::new().report([output::Finding::from(explained)]);
